@@ -1,0 +1,73 @@
+"""What every test may ask for: scans that are not in the repository, outside programs, and the same examples each time.
+
+Test folders are namespace packages below the repository root: shared builders are imported as
+``from tests.dicom.builders import …``, never from a ``conftest``.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Too slow or too filtered an example is a property of this machine's load, not of the code.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("explore", parent=settings.get_profile("repeatable"), derandomize=False, max_examples=1000)
+settings.load_profile("repeatable")
+
+
+def _absent(what: str, switch: str) -> None:
+    """Skip the test, or fail it where the environment promises that nothing is absent."""
+    if os.environ.get(switch) == "1":
+        pytest.fail(f"{what} is absent, and {switch}=1 says that it must be here", pytrace=False)
+    pytest.skip(f"{what} is absent")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Return a function from a path relative to the data folder to the file or folder, which exists.
+
+    The data folder is ``$CSPINE_DATA``, else ``../shared/data`` beside the checkout. Absent data skips the test
+    by name; with ``CSPINE_REQUIRE_DATA=1`` it fails the test.
+    """
+    root = Path(os.environ.get("CSPINE_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(relative_path: str) -> Path:
+        path = root / relative_path
+        if not path.exists():
+            _absent(f"data {relative_path}", "CSPINE_REQUIRE_DATA")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], str]:
+    """Return a function from the name of an outside program (``dciodvfy``, ``chromium`` …) to its path.
+
+    An absent program skips the test by name; with ``CSPINE_REQUIRE_REAL=1`` it fails the test.
+    """
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            _absent(f"program {name}", "CSPINE_REQUIRE_REAL")
+        return str(path)
+
+    return find
