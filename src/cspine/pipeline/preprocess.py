@@ -1,0 +1,76 @@
+"""HU to network input. Training calls these same functions."""
+
+import numpy as np
+
+from cspine.domain import Box, Grid, Volume, resample
+from cspine.pipeline.spec import CoarseSpec, IntensitySpec, RefineSpec
+
+
+def normalize(hu: np.ndarray, spec: IntensitySpec) -> np.ndarray:
+    """Return float32 network input of the same shape."""
+    clipped = np.clip(np.asarray(hu, dtype=np.float32), spec.low_hu, spec.high_hu)
+    return np.asarray((clipped - np.float32(spec.center_hu)) / np.float32(spec.scale_hu), dtype=np.float32)
+
+
+def coarse_grid(grid: Grid, spec: CoarseSpec) -> Grid:
+    """Return the whole-volume working grid of a canonical grid: same directions, padded, allowed shape."""
+    inner = grid.at_spacing((spec.spacing_mm,) * 3)
+    margin = round(spec.margin_mm / spec.spacing_mm)
+    padded = [-(-(n + 2 * margin) // spec.multiple) * spec.multiple for n in inner.shape]
+    start = [-((p - n) // 2) for p, n in zip(padded, inner.shape, strict=True)]
+    stop = [s + p for s, p in zip(start, padded, strict=True)]
+    return inner.crop(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+
+
+def coarse_input(volume: Volume, intensity: IntensitySpec, spec: CoarseSpec, threads: int) -> tuple[np.ndarray, Grid]:
+    """Return network input (1, 1, slice, row, column) of a canonical volume, and its grid."""
+    grid = coarse_grid(volume.grid, spec)
+    hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads)
+    return normalize(hu, intensity)[None, None], grid
+
+
+def refine_grid(center_lps_mm: np.ndarray, like: Grid, spec: RefineSpec) -> Grid:
+    """Return the crop grid round one vertebra, with the directions of `like` (canonical).
+
+    The crop's voxel lattice starts exactly at the center, so the prompt is the same in every crop.
+    """
+    middle = (np.asarray(spec.shape) - 1) / 2 * spec.spacing_mm
+    offset = middle + np.asarray(spec.offset_mm)
+    origin = np.asarray(center_lps_mm) - offset @ like.directions
+    spacing = (spec.spacing_mm,) * 3
+    return Grid.from_axes(spec.shape, spacing, (origin[0], origin[1], origin[2]), like.directions, like.frame_uid)
+
+
+def prompt(spec: RefineSpec) -> np.ndarray:
+    """Return the Gaussian, float32 (slice, row, column), that marks the center in every crop."""
+    axes = [
+        np.exp(-0.5 * (((np.arange(n) - (n - 1) / 2) * spec.spacing_mm - o) / spec.prompt_sigma_mm) ** 2)
+        for n, o in zip(spec.shape, spec.offset_mm, strict=True)
+    ]
+    gauss = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
+    return np.asarray(gauss, dtype=np.float32)
+
+
+def level_code(label: int) -> np.float32:
+    """Return the value of the crop's level channel: C1 and C2 are told apart from all others."""
+    return np.float32({1: -1.0, 2: 1.0}.get(label, 0.0))
+
+
+def refine_channels(hu: np.ndarray, inside: np.ndarray, label: int, intensity: IntensitySpec, gauss: np.ndarray) -> np.ndarray:
+    """Return float32 (4, slice, row, column): CT, prompt, level, share of the voxel inside the scanned field."""
+    level = np.full(hu.shape, level_code(label), dtype=np.float32)
+    return np.stack([normalize(hu, intensity), gauss, level, inside.astype(np.float32)])
+
+
+def refine_input(volume: Volume, grid: Grid, label: int, intensity: IntensitySpec, gauss: np.ndarray) -> np.ndarray:
+    """Return the crop of one vertebra from a canonical volume, (4, slice, row, column)."""
+    hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1)
+    return refine_channels(hu, inside_field(volume.grid, grid), label, intensity, gauss)
+
+
+def inside_field(field: Grid, grid: Grid) -> np.ndarray:
+    """Return bool (slice, row, column): the voxel center of `grid` lies inside the outer faces of `field`."""
+    matrix = grid.index_map_to(field)
+    index = np.indices(grid.shape).reshape(3, -1).T @ matrix[:3, :3].T + matrix[:3, 3]
+    inside = ((index > -0.5) & (index < np.asarray(field.shape) - 0.5)).all(axis=1)
+    return np.asarray(inside.reshape(grid.shape))

@@ -1,0 +1,149 @@
+"""Parameters of the pipeline. They travel in the bundle's manifest; none is a constant of the code."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from cspine.domain import BundleIncompatible
+
+# Classes of the coarse network's `seg` output, in order. C1 … C7 and T1 keep their RSNA label values.
+SEG_CLASSES = ("background", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2 and below", "skull", "rib")
+# Channels of its `heat` output, in order: one per vertebra whose center it looks for.
+HEAT_CLASSES = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2 and below")
+
+
+@dataclass(frozen=True)
+class IntensitySpec:
+    """How HU become network input: ``(clip(hu, low, high) − center) / scale``.
+
+    Attributes
+    ----------
+    pad_hu
+        Value outside the scanned field.
+    """
+
+    low_hu: float = -800.0
+    high_hu: float = 1400.0
+    center_hu: float = 200.0
+    scale_hu: float = 600.0
+    pad_hu: float = -1000.0
+
+
+@dataclass(frozen=True)
+class CoarseSpec:
+    """The whole-volume stage.
+
+    Attributes
+    ----------
+    spacing_mm
+        Isotropic working grid.
+    margin_mm
+        Padding beyond the scanned field, in which a center of a cut vertebra may lie.
+    multiple
+        The network takes shapes that are multiples of this.
+    """
+
+    spacing_mm: float = 3.0
+    margin_mm: float = 12.0
+    multiple: int = 16
+
+
+@dataclass(frozen=True)
+class DecodeSpec:
+    """From heat maps to one consistent sequence.
+
+    Attributes
+    ----------
+    peak_min
+        Smallest heat of a candidate center.
+    peak_radius_mm
+        Candidates closer than this are one.
+    temperature
+        Divides the log evidence; above 1 it admits that neighboring evidence is not independent.
+    spacing_sd_mm
+        Standard deviation of the distance of neighbors about its mean.
+    gap_probability
+        Of a vertebra in the middle of the sequence without a candidate.
+    level_confidence
+        Below this posterior probability, a name is flagged as uncertain.
+    """
+
+    peak_min: float = 0.2
+    peak_radius_mm: float = 8.0
+    temperature: float = 1.5
+    spacing_sd_mm: float = 3.5
+    gap_probability: float = 0.02
+    level_confidence: float = 0.8
+    scope_evidence: float = 0.35
+
+
+@dataclass(frozen=True)
+class RefineSpec:
+    """The per-vertebra stage.
+
+    Attributes
+    ----------
+    spacing_mm, shape
+        Isotropic crop grid and its voxels (slice, row, column).
+    offset_mm
+        Where the vertebra's center sits relative to the middle of the crop, along (slice, row, column).
+    prompt_sigma_mm
+        Width of the Gaussian that marks the center.
+    mask_threshold
+        Probability from which a voxel belongs to the vertebra.
+    reported_fraction, whole_fraction
+        Visible fraction from which a vertebra is reported, and from which it counts as seen whole.
+    """
+
+    spacing_mm: float = 1.5
+    shape: tuple[int, int, int] = (48, 64, 64)
+    offset_mm: tuple[float, float, float] = (0.0, -16.0, 0.0)
+    prompt_sigma_mm: float = 5.0
+    mask_threshold: float = 0.5
+    reported_fraction: float = 0.08
+    whole_fraction: float = 0.97
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """All of it."""
+
+    intensity: IntensitySpec = IntensitySpec()
+    coarse: CoarseSpec = CoarseSpec()
+    decode: DecodeSpec = DecodeSpec()
+    refine: RefineSpec = RefineSpec()
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_manifest(cls, values: Mapping[str, Any]) -> "PipelineSpec":
+        """Read what `to_manifest` wrote.
+
+        Raises
+        ------
+        BundleIncompatible
+            A stage or a parameter is missing or unknown.
+        """
+        return cls(
+            intensity=_read(IntensitySpec, values, "intensity"),
+            coarse=_read(CoarseSpec, values, "coarse"),
+            decode=_read(DecodeSpec, values, "decode"),
+            refine=_read(RefineSpec, values, "refine"),
+        )
+
+
+T = TypeVar("T")
+
+
+def _read(kind: type[T], values: Mapping[str, Any], key: str) -> T:
+    fields = values.get(key)
+    if not isinstance(fields, Mapping):
+        raise BundleIncompatible(f"manifest: preprocess.{key} is missing; export the bundle again with this version")
+    known = set(kind.__dataclass_fields__)  # type: ignore[attr-defined]  # T is one of the dataclasses above
+    if set(fields) != known:
+        odd = sorted(set(fields) ^ known)
+        raise BundleIncompatible(f"manifest: preprocess.{key} differs from this version in {', '.join(odd)}")
+    plain = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+    return kind(**plain)
