@@ -118,9 +118,7 @@ def _log_evidence(candidate: Candidate, spec: DecodeSpec) -> np.ndarray:
 def _log_pairs(candidates: list[Candidate], spec: DecodeSpec) -> np.ndarray:
     """Return (k, k, 9, 9) log score of candidate j, named b, being the next one below candidate i, named a."""
     count = len(candidates)
-    distance = np.array(
-        [[np.linalg.norm(a.center_lps_mm - b.center_lps_mm) for b in candidates] for a in candidates]
-    )
+    distance = np.array([[np.linalg.norm(a.center_lps_mm - b.center_lps_mm) for b in candidates] for a in candidates])
     below = np.concatenate([[0.0], np.cumsum(NEIGHBOR_MM)])
     pair = np.full((count, count, LAST + 1, LAST + 1), -np.inf)
     for a in range(LAST + 1):
@@ -181,10 +179,11 @@ def _marginals(unary: np.ndarray, skip: np.ndarray, pair: np.ndarray) -> np.ndar
         forward[j] = np.logaddexp(forward[j], unary[j] + logsumexp(options.reshape(-1, names), axis=0))
     backward = np.repeat(between[1 : count + 1, count + 1, None], names, axis=1)
     for i in range(count - 2, -1, -1):
-        options = (unary + backward)[i + 1 :, None, :] + pair[i, i + 1 :] + between[i + 1, i + 2 : count + 1, None, None]
+        options = (
+            (unary + backward)[i + 1 :, None, :] + pair[i, i + 1 :] + between[i + 1, i + 2 : count + 1, None, None]
+        )
         backward[i] = np.logaddexp(backward[i], logsumexp(options.transpose(1, 0, 2).reshape(names, -1), axis=1))
     joint = forward + backward
-    total = np.logaddexp(logsumexp(joint[-1]), between[0, count + 1])
     ends = forward + between[1 : count + 1, count + 1, None]
     total = np.logaddexp(logsumexp(ends), between[0, count + 1])
     return np.asarray(np.exp(joint - total))

@@ -56,7 +56,9 @@ def level_code(label: int) -> np.float32:
     return np.float32({1: -1.0, 2: 1.0}.get(label, 0.0))
 
 
-def refine_channels(hu: np.ndarray, inside: np.ndarray, label: int, intensity: IntensitySpec, gauss: np.ndarray) -> np.ndarray:
+def refine_channels(
+    hu: np.ndarray, inside: np.ndarray, label: int, intensity: IntensitySpec, gauss: np.ndarray
+) -> np.ndarray:
     """Return float32 (4, slice, row, column): CT, prompt, level, share of the voxel inside the scanned field."""
     level = np.full(hu.shape, level_code(label), dtype=np.float32)
     return np.stack([normalize(hu, intensity), gauss, level, inside.astype(np.float32)])

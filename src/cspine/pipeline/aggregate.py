@@ -1,0 +1,137 @@
+"""From vertebrae to findings: what is said, and what is not."""
+
+import numpy as np
+from scipy import ndimage
+
+from cspine.domain import (
+    CERVICAL,
+    Box,
+    Decision,
+    Findings,
+    Flag,
+    FlagCode,
+    LabelMap,
+    OutOfScope,
+    Vertebra,
+    VertebraFinding,
+)
+from cspine.pipeline.label import Candidate, NamedCenter
+from cspine.pipeline.refine import RefinedVertebra
+from cspine.pipeline.spec import DecodeSpec, RefineSpec
+
+NO_MODEL = "no fracture model in this bundle"
+
+
+def check_scope(candidates: list[Candidate], named: list[NamedCenter], spec: DecodeSpec) -> None:
+    """Refuse a volume without a cervical spine.
+
+    Raises
+    ------
+    OutOfScope
+        No cervical vertebra, or none with enough evidence.
+    """
+    strengths = sorted((n.strength for n in named if n.vertebra in CERVICAL), reverse=True)
+    strongest = strengths[0] if strengths else 0.0
+    if strongest >= spec.scope_evidence:
+        return
+    seen = max((c.strength for c in candidates), default=0.0)
+    raise OutOfScope(
+        f"no cervical vertebra found: strongest evidence {strongest:.2f}, limit {spec.scope_evidence:.2f} "
+        f"({len(candidates)} vertebra-like places, strongest {seen:.2f}); give a CT of the neck"
+    )
+
+
+def findings_of(
+    refined: list[RefinedVertebra],
+    labels: LabelMap,
+    spec: tuple[RefineSpec, DecodeSpec],
+    identity: tuple[str, str, str],
+) -> Findings:
+    """Return the findings of a study without a fracture stage.
+
+    Parameters
+    ----------
+    labels
+        On the grid of the input volume.
+    identity
+        Model id, model name, software.
+    """
+    by_name = {r.vertebra: r for r in refined}
+    boxes = _boxes(labels)
+    vertebrae = tuple(_finding(v, by_name.get(v), boxes.get(v), labels, spec[0]) for v in CERVICAL)
+    flags = _flags(vertebrae, by_name, spec[1])
+    return Findings(None, Decision.NOT_ASSESSED, vertebrae, flags, *identity)
+
+
+def _finding(
+    vertebra: Vertebra, seen: RefinedVertebra | None, box: Box | None, labels: LabelMap, spec: RefineSpec
+) -> VertebraFinding:
+    if seen is None or box is None or seen.visible_fraction < spec.reported_fraction:
+        return VertebraFinding(vertebra, None, Decision.NOT_ASSESSED, 0.0, reason="not in view")
+    fraction = 1.0 if seen.visible_fraction >= spec.whole_fraction else round(seen.visible_fraction, 3)
+    reason = NO_MODEL if fraction >= 1 else f"cut by the edge of the scan, {fraction:.0%} in view; {NO_MODEL}"
+    x, y, z = (float(c) for c in seen.center_lps_mm)
+    return VertebraFinding(
+        vertebra,
+        None,
+        Decision.NOT_ASSESSED,
+        fraction,
+        reason=reason,
+        center_lps_mm=(x, y, z),
+        box_lps_mm=labels.grid.box_to_world(box),
+    )
+
+
+def _boxes(labels: LabelMap) -> dict[Vertebra, Box]:
+    """Return the voxel box of each cervical label."""
+    found = ndimage.find_objects(labels.labels, max_label=int(Vertebra.C7))
+    boxes = {}
+    for vertebra, part in zip(CERVICAL, found, strict=False):
+        if part is not None:
+            start, stop = [s.start for s in part], [s.stop for s in part]
+            boxes[vertebra] = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    return boxes
+
+
+def _flags(
+    vertebrae: tuple[VertebraFinding, ...], by_name: dict[Vertebra, RefinedVertebra], spec: DecodeSpec
+) -> tuple[Flag, ...]:
+    flags = []
+    missing = tuple(f.vertebra for f in vertebrae if f.visible_fraction == 0)
+    cut = tuple(f.vertebra for f in vertebrae if 0 < f.visible_fraction < 1)
+    if missing or cut:
+        parts = [f"{_names(missing)} not in view"] * bool(missing) + [f"{_names(cut)} cut by the edge"] * bool(cut)
+        flags.append(
+            Flag(
+                FlagCode.PARTIAL_COVERAGE,
+                "The scan covers only part of the neck: " + "; ".join(parts) + ".",
+                missing + cut,
+            )
+        )
+    unsure = tuple(
+        f.vertebra
+        for f in vertebrae
+        if f.visible_fraction > 0 and by_name[f.vertebra].confidence < spec.level_confidence
+    )
+    if unsure:
+        lowest = min(by_name[v].confidence for v in unsure)
+        flags.append(
+            Flag(
+                FlagCode.LEVEL_UNCERTAIN,
+                f"The names of {_names(unsure)} may be wrong by a level (lowest confidence {lowest:.0%}, limit "
+                f"{spec.level_confidence:.0%}); count them yourself.",
+                unsure,
+            )
+        )
+    flags.append(Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle."))
+    return tuple(flags)
+
+
+def _names(vertebrae: tuple[Vertebra, ...]) -> str:
+    return ", ".join(v.name for v in vertebrae)
+
+
+def low_contrast(hu: np.ndarray) -> bool:
+    """Tell whether a volume has no structure at all: a single value, or only air."""
+    sample = hu[:: max(1, hu.shape[0] // 16), ::8, ::8]
+    return bool(sample.max() <= -300 or sample.max() == sample.min())

@@ -1,0 +1,74 @@
+"""Volume in, analysis out: the stages in order. No DICOM, disk, clock or environment."""
+
+from collections.abc import Callable
+
+from cspine import __version__
+from cspine.domain import Analysis, LabelMap, OutOfScope, Volume
+from cspine.models import ModelBundle, Session, open_session
+from cspine.pipeline.aggregate import check_scope, findings_of, low_contrast
+from cspine.pipeline.label import find_candidates, name_sequence
+from cspine.pipeline.paint import paint_labels
+from cspine.pipeline.refine import refine
+from cspine.pipeline.segment import segment
+from cspine.pipeline.spec import PipelineSpec
+
+Progress = Callable[[str, float], None]
+
+
+def no_progress(stage: str, share: float) -> None:
+    """Report nothing."""
+
+
+class Analyzer:
+    """A bundle made ready to run.
+
+    Parameters
+    ----------
+    engine
+        ``"openvino"`` or ``"onnxruntime"``.
+    precision
+        ``"f32"`` or ``"bf16"``; ``None`` takes the bundle's own.
+
+    Raises
+    ------
+    BundleError
+        The bundle is for another version, or a graph cannot be opened.
+    """
+
+    def __init__(
+        self, bundle: ModelBundle, *, engine: str = "openvino", threads: int = 4, precision: str | None = None
+    ) -> None:
+        self.spec = PipelineSpec.from_manifest(bundle.manifest.preprocess)
+        self.threads = threads
+        self._identity = (bundle.id, bundle.manifest.name, f"cspine {__version__}")
+        self._coarse = self._open(bundle, "coarse", engine, precision)
+        self._refine = self._open(bundle, "refine", engine, precision)
+
+    def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
+        """Return the analysis of one volume in any orientation.
+
+        Raises
+        ------
+        OutOfScope
+            The volume shows no cervical spine.
+        """
+        if low_contrast(volume.hu):
+            raise OutOfScope("the volume is empty: every sampled voxel is air or of one value; give a CT of the neck")
+        canonical = volume.canonical()
+        progress("find vertebrae", 0.0)
+        maps = segment(canonical, self._coarse, self.spec, self.threads)
+        progress("name vertebrae", 0.4)
+        candidates = find_candidates(maps.heat, maps.grid, self.spec.decode)
+        named = name_sequence(candidates, self.spec.decode)
+        check_scope(candidates, named, self.spec.decode)
+        progress("outline vertebrae", 0.45)
+        refined = refine(canonical, named, self._refine, self.spec)
+        progress("paint labels", 0.85)
+        painted = paint_labels(refined, canonical.grid, self.threads)
+        labels = LabelMap(volume.grid, volume.grid.canonical_order().undo(painted.labels))
+        findings = findings_of(refined, labels, (self.spec.refine, self.spec.decode), self._identity)
+        progress("done", 1.0)
+        return Analysis(findings, labels)
+
+    def _open(self, bundle: ModelBundle, graph: str, engine: str, precision: str | None) -> Session:
+        return open_session(bundle, graph, engine=engine, threads=self.threads, precision=precision)
