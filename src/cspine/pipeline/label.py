@@ -62,8 +62,8 @@ def find_candidates(heat_cdhw: np.ndarray, grid: Grid, spec: DecodeSpec) -> list
     """Return the peaks of the heat maps (9, slice, row, column), head to foot."""
     smooth = np.stack([ndimage.gaussian_filter(h, 0.7) for h in heat_cdhw])
     best = smooth.max(axis=0)
-    radius = int(np.ceil(spec.peak_radius_mm / grid.spacing_mm[0]))
-    is_peak = (ndimage.maximum_filter(best, size=2 * radius + 1) == best) & (best >= spec.peak_min)
+    size = [2 * int(np.ceil(spec.peak_radius_mm / s)) + 1 for s in grid.spacing_mm]
+    is_peak = (ndimage.maximum_filter(best, size=size) == best) & (best >= spec.peak_min)
     found = []
     for index in np.argwhere(is_peak):
         center = grid.to_world(_centroid(best, index, reach=2))

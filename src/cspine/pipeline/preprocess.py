@@ -14,9 +14,9 @@ def normalize(hu: np.ndarray, spec: IntensitySpec) -> np.ndarray:
 
 def coarse_grid(grid: Grid, spec: CoarseSpec) -> Grid:
     """Return the whole-volume working grid of a canonical grid: same directions, padded, allowed shape."""
-    inner = grid.at_spacing((spec.spacing_mm,) * 3)
-    margin = round(spec.margin_mm / spec.spacing_mm)
-    padded = [-(-(n + 2 * margin) // spec.multiple) * spec.multiple for n in inner.shape]
+    inner = grid.at_spacing(spec.spacing_mm)
+    margin = [round(spec.margin_mm / s) for s in spec.spacing_mm]
+    padded = [-(-(n + 2 * m) // spec.multiple) * spec.multiple for n, m in zip(inner.shape, margin, strict=True)]
     start = [-((p - n) // 2) for p, n in zip(padded, inner.shape, strict=True)]
     stop = [s + p for s, p in zip(start, padded, strict=True)]
     return inner.crop(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))

@@ -1,4 +1,4 @@
-"""The whole-volume stage: where are vertebra centers, and what is each voxel?"""
+"""The whole-volume stage: where vertebra centers are, and what each voxel is."""
 
 from dataclasses import dataclass
 

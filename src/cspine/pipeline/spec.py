@@ -36,14 +36,14 @@ class CoarseSpec:
     Attributes
     ----------
     spacing_mm
-        Isotropic working grid.
+        Working grid along (slice, row, column).
     margin_mm
         Padding beyond the scanned field, in which a center of a cut vertebra may lie.
     multiple
         The network takes shapes that are multiples of this.
     """
 
-    spacing_mm: float = 3.0
+    spacing_mm: tuple[float, float, float] = (3.0, 4.0, 4.0)
     margin_mm: float = 12.0
     multiple: int = 16
 
