@@ -33,9 +33,7 @@ class RefineNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = BasicUNet(
-            3, REFINE_INPUTS, REFINE_OUTPUTS, features=REFINE_FEATURES, norm="batch", act=ACTIVATION
-        )
+        self.body = BasicUNet(3, REFINE_INPUTS, REFINE_OUTPUTS, features=REFINE_FEATURES, norm="batch", act=ACTIVATION)
 
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
         """Return mask and heat logits."""

@@ -1,0 +1,243 @@
+"""One training loop: numbered samples in, checkpoints out; a resumed run sees what an unbroken one would.
+
+Sample `i` of a run is a pure function of (seed, i), the learning rate of the step, so nothing but the network, the
+optimizer and the step number needs to be saved.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cspine.domain import ConfigError
+
+Batch = dict[str, torch.Tensor]
+Report = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How one network is trained.
+
+    Attributes
+    ----------
+    steps, batch
+        Optimizer steps, samples per step.
+    learning_rate, warmup
+        Peak rate of AdamW and steps of linear rise; then cosine to zero.
+    freeze_norm
+        Share of the steps after which batch statistics are frozen, so that training ends on what inference uses.
+    ema
+        Decay of the averaged weights that are exported.
+    clip
+        Limit of the gradient's norm.
+    save_every
+        Steps between checkpoints.
+    """
+
+    steps: int = 4000
+    batch: int = 2
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    freeze_norm: float = 0.8
+    ema: float = 0.995
+    clip: float = 5.0
+    seed: int = 0
+    workers: int = 1
+    threads: int = 2
+    save_every: int = 200
+    log_every: int = 20
+
+
+class Task(Protocol):
+    """What is trained: a network, its numbered samples, its loss."""
+
+    def network(self) -> nn.Module:
+        """Return a fresh network."""
+        ...
+
+    def sample(self, number: int, batch_number: int, seed: int) -> Batch:
+        """Return sample `number`; all samples of one batch number have one shape."""
+        ...
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return named parts of the loss; their sum is minimized."""
+        ...
+
+
+def rate_at(step: int, config: LoopConfig) -> float:
+    """Return the learning rate of a step."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def fit(
+    task: Task, config: LoopConfig, run: Path, start: nn.Module | None = None, report: Report | None = None
+) -> nn.Module:
+    """Train to the end, from `run`'s checkpoint when there is one, and return the averaged network.
+
+    Parameters
+    ----------
+    start
+        A network to begin from (fine-tuning); ignored when a checkpoint exists.
+
+    Raises
+    ------
+    ConfigError
+        The checkpoint belongs to another configuration.
+    """
+    torch.set_num_threads(config.threads)
+    fabric = L.Fabric(accelerator="auto", devices=1)
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    network = task.network() if start is None else start
+    network = network.to(memory_format=torch.channels_last_3d)
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=True
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    state = _State(network, average, optimizer)
+    step = state.load(run / "checkpoint.pt", config)
+    network, optimizer = fabric.setup(network, optimizer)
+    average.to(fabric.device)
+    log = _Log(run / "log.jsonl", config.log_every, report)
+    for number, batch in enumerate(_batches(task, config, step), start=step):
+        network.train()
+        if number >= config.freeze_norm * config.steps:
+            _freeze_norm(network)
+        parts = _step(task, network, optimizer, fabric.to_device(batch), rate_at(number, config), config, fabric)
+        average.update_parameters(network)
+        log.add(number, parts)
+        if (number + 1) % config.save_every == 0 or number + 1 == config.steps:
+            state.save(run / "checkpoint.pt", config, number + 1)
+    averaged: nn.Module = average.module.to("cpu")
+    return averaged.eval()
+
+
+def _step(
+    task: Task,
+    network: Any,
+    optimizer: Any,
+    batch: Batch,
+    rate: float,
+    config: LoopConfig,
+    fabric: L.Fabric,
+) -> dict[str, float]:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    parts = task.losses(network, batch)
+    total = torch.stack(list(parts.values())).sum()
+    optimizer.zero_grad(set_to_none=True)
+    fabric.backward(total)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+    finite = bool(torch.isfinite(norm))
+    if finite:
+        optimizer.step()
+    return {"loss": float(total), "skipped": float(not finite), **{k: float(v) for k, v in parts.items()}}
+
+
+def _freeze_norm(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.eval()
+
+
+class _Numbered(Dataset[Batch]):
+    def __init__(self, task: Task, config: LoopConfig) -> None:
+        self.task, self.config = task, config
+
+    def __len__(self) -> int:
+        return self.config.steps * self.config.batch
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.task.sample(number, number // self.config.batch, self.config.seed)
+
+
+class _From(Sampler[int]):
+    def __init__(self, first: int, stop: int) -> None:
+        self.first, self.stop = first, stop
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+
+def _batches(task: Task, config: LoopConfig, step: int) -> DataLoader[Batch]:
+    numbers = _From(step * config.batch, config.steps * config.batch)
+    return DataLoader(
+        _Numbered(task, config),
+        batch_size=config.batch,
+        sampler=numbers,
+        num_workers=config.workers,
+        prefetch_factor=4 if config.workers else None,
+        persistent_workers=False,
+        multiprocessing_context="fork" if config.workers else None,
+    )
+
+
+@dataclass
+class _State:
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def save(self, path: Path, config: LoopConfig, step: int) -> None:
+        partial = path.with_suffix(".partial")
+        torch.save(
+            {
+                "step": step,
+                "config": asdict(config),
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+            partial,
+        )
+        partial.rename(path)
+
+    def load(self, path: Path, config: LoopConfig) -> int:
+        """Return the step to go on from."""
+        if not path.exists():
+            return 0
+        saved = torch.load(path, weights_only=True)
+        fixed = {"steps", "batch", "seed", "learning_rate"}
+        odd = [k for k in sorted(fixed) if saved["config"].get(k) != getattr(config, k)]
+        if odd:
+            changes = ", ".join(f"{k}: {saved['config'].get(k)} → {getattr(config, k)}" for k in odd)
+            raise ConfigError(f"{path}: made with another configuration ({changes}); use another run folder")
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        return int(saved["step"])
+
+
+class _Log:
+    def __init__(self, path: Path, every: int, report: Report | None) -> None:
+        self.path, self.every, self.report = path, every, report
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, number: int, parts: dict[str, float]) -> None:
+        for name, value in parts.items():
+            self.sums[name] = self.sums.get(name, 0.0) + (value if math.isfinite(value) else 0.0)
+        self.count += 1
+        if (number + 1) % self.every:
+            return
+        means = {name: value / self.count for name, value in self.sums.items()}
+        with self.path.open("a") as out:
+            out.write(json.dumps({"step": number + 1, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
+        if self.report is not None:
+            self.report(number + 1, means)
+        self.sums, self.count = {}, 0
