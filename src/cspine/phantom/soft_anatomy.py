@@ -1,0 +1,193 @@
+"""Where soft tissue lies in an average adult neck: tables of tubes along the spine.
+
+A row of a tube is ``(level, u, v, half width, half depth)``: see `spine_axis` for `level`, `u` and `v`. Tables named
+``FRONT_…`` count `v` from the front of the vertebral bodies (prevertebral tissue hangs there), the others from
+the middle of the canal. Lengths in mm at scale 1. Sizes: read off real CT and textbooks of sectional anatomy;
+prevertebral tissue is 2–6 mm thick above C4 and up to 20 mm below.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cspine.phantom.spine_axis import SpineAxis
+from cspine.phantom.tissue import Tissue
+
+Knots = tuple[tuple[float, float, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One structure of the tables.
+
+    Attributes
+    ----------
+    knots
+        Rows from head to feet.
+    turn_deg
+        Turn of the ellipse in the axial plane, for the left side; mirrored on the right.
+    paired
+        Whether it exists on both sides; `u` is then given for the left.
+    """
+
+    name: str
+    tissue: Tissue
+    knots: Knots
+    turn_deg: float = 0.0
+    paired: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Tube:
+    """A structure placed in a body: ellipses in axial planes, body frame.
+
+    Attributes
+    ----------
+    tissue
+        Class to paint.
+    rows
+        (N, 5), falling z: z, x, y, half width, half depth in mm.
+    turn_rad
+        Turn of the ellipses in the axial plane, from +x to +y.
+    """
+
+    tissue: Tissue
+    rows: np.ndarray
+    turn_rad: float = 0.0
+
+    def at(self, z_mm: np.ndarray) -> np.ndarray:
+        """Return (N, 4) x, y, half width, half depth at heights within the tube."""
+        rising = self.rows[::-1]
+        return np.stack([np.interp(z_mm, rising[:, 0], rising[:, k]) for k in range(1, 5)], axis=1)
+
+
+def place(shape: Shape, axis: SpineAxis, from_front: bool, jitter: np.ndarray) -> list[Tube]:
+    """Return the tube, or the left and the right one, of a shape in a body.
+
+    Parameters
+    ----------
+    jitter
+        (2, 4) for left and right: factors of width and depth, shifts of u and v in mm.
+    """
+    knots = np.array(shape.knots, dtype=np.float64)
+    steps = max(2, round((knots[-1, 0] - knots[0, 0]) * 8) + 1)
+    level = np.linspace(knots[0, 0], knots[-1, 0], steps)
+    u, v, a, b = (np.interp(level, knots[:, 0], knots[:, k]) * axis.scale for k in range(1, 5))
+    base = axis.front(level) if from_front else 0.0
+    tubes = []
+    for side, (wide, deep, du, dv) in zip((1, -1) if shape.paired else (1,), jitter, strict=False):
+        points = axis.point(level, side * u + du, v + base + dv)
+        rows = np.column_stack([points[:, 2], points[:, :2], a * wide, b * deep])
+        tubes.append(Tube(shape.tissue, rows, np.deg2rad(side * shape.turn_deg)))
+    return tubes
+
+
+# Seeds of muscles: each takes the part of the deep neck that is nearest to it, measured by its own ellipse.
+MUSCLES: tuple[Shape, ...] = (
+    Shape("multifidus", Tissue.MUSCLE, ((2.2, 9, 22, 7, 6), (5, 10, 24, 9, 7), (8, 12, 26, 11, 8), (14, 12, 24, 11, 8))),
+    Shape("semispinalis cervicis", Tissue.MUSCLE, ((2, 11, 31, 9, 6), (5, 14, 33, 11, 6), (8, 15, 36, 11, 6))),
+    Shape("semispinalis capitis", Tissue.MUSCLE, ((0.2, 16, 33, 14, 7), (3, 17, 42, 15, 6), (6, 20, 42, 14, 5), (9, 24, 40, 9, 5)), 12),
+    Shape("splenius", Tissue.MUSCLE, ((0.5, 38, 30, 12, 5), (3, 27, 47, 17, 4), (5.5, 20, 49, 17, 3.5), (8, 12, 47, 12, 3))),
+    Shape("trapezius", Tissue.MUSCLE, ((1, 12, 50, 10, 2.5), (4, 22, 55, 21, 3), (6, 34, 50, 30, 4.5), (7.5, 58, 40, 42, 6), (9, 72, 38, 56, 7), (12, 50, 42, 50, 6))),
+    Shape("levator scapulae", Tissue.MUSCLE, ((1.5, 33, 8, 6, 7), (4, 38, 14, 8, 10), (6, 44, 20, 9, 11), (8, 58, 28, 10, 9), (9, 66, 30, 9, 7)), -30),
+    Shape("longissimus", Tissue.MUSCLE, ((1.5, 32, 18, 5, 7), (4, 29, 22, 6, 8), (7, 29, 24, 8, 8), (14, 30, 24, 12, 9))),
+    Shape("scalenes", Tissue.MUSCLE, ((3, 27, -10, 5, 6), (5, 31, -8, 8, 9), (7, 36, -6, 10, 12), (8.4, 46, -10, 9, 12))),
+    Shape("sternocleidomastoid", Tissue.MUSCLE, ((0, 52, 6, 7, 12), (2, 53, -6, 7, 15), (4, 49, -24, 6, 15), (6, 40, -42, 6, 13), (7.5, 26, -58, 9, 6), (8.6, 18, -66, 9, 5)), 25),
+    Shape("suboccipital", Tissue.MUSCLE, ((-0.6, 20, 26, 16, 7), (1, 18, 28, 15, 8), (2.2, 22, 22, 13, 8))),
+    Shape("masseter", Tissue.MUSCLE, ((-1.5, 56, -52, 6, 12), (1, 54, -50, 7, 15), (2.4, 48, -50, 5, 12)), 12),
+    Shape("pterygoid", Tissue.MUSCLE, ((-1.2, 34, -42, 9, 12), (1, 38, -44, 7, 14), (2.4, 36, -46, 5, 10)), 15),
+    Shape("tongue", Tissue.MUSCLE, ((0.4, 0, -72, 24, 24), (2, 0, -70, 24, 26), (3.4, 0, -66, 18, 20)), 0, False),
+    Shape("digastric", Tissue.MUSCLE, ((2.2, 24, -72, 7, 14), (3.6, 16, -68, 8, 12))),
+    Shape("strap", Tissue.MUSCLE, ((3.8, 9, -68, 8, 4), (5.5, 14, -64, 10, 4), (8.6, 14, -62, 13, 4)), 25),
+    Shape("pharyngeal wall", Tissue.MUSCLE, ((0.5, 15, -38, 4, 8), (3, 17, -40, 4, 9), (5, 17, -44, 4, 10))),
+    Shape("supraspinatus", Tissue.MUSCLE, ((7.6, 92, 30, 30, 12), (9.5, 100, 26, 36, 14))),
+    Shape("deltoid", Tissue.MUSCLE, ((7.8, 160, 10, 30, 22), (9.5, 185, 5, 24, 42), (14, 190, 5, 20, 40))),
+    Shape("infraspinatus", Tissue.MUSCLE, ((9.3, 100, 48, 36, 9), (14, 100, 52, 40, 10))),
+    Shape("subscapularis", Tissue.MUSCLE, ((9, 105, 18, 34, 10), (14, 100, 26, 36, 11))),
+    Shape("pectoralis", Tissue.MUSCLE, ((9.5, 90, -52, 50, 10), (14, 90, -80, 60, 14)), -15),
+    Shape("serratus", Tissue.MUSCLE, ((8.5, 60, 10, 8, 16), (14, 92, 0, 8, 40))),
+)  # fmt: skip
+
+FRONT_MUSCLES: tuple[Shape, ...] = (
+    Shape("longus colli", Tissue.MUSCLE, ((1.2, 5, -2.5, 4, 2), (3, 8, -2.5, 6, 2.8), (5, 10, -2, 7, 3.6), (8, 10, -2, 6, 3.4), (10, 7, -1, 4, 2))),
+    Shape("longus capitis", Tissue.MUSCLE, ((-0.2, 9, -5, 7, 4), (2, 14, -3, 7, 4), (4.5, 18, 0, 5, 4))),
+)  # fmt: skip
+
+AIRWAY: tuple[Shape, ...] = (
+    Shape("pharynx", Tissue.AIRWAY, ((-0.5, 0, -22, 13, 9), (0.3, 0, -14, 14, 7), (1, 0, -12, 13, 6), (2, 0, -9.5, 12, 5), (3, 0, -11, 13, 6), (3.8, 0, -15, 14, 7), (4.5, 0, -15, 13, 3), (4.9, 0, -14, 8, 1.2)), 0, False),
+    Shape("larynx", Tissue.AIRWAY, ((4.1, 0, -22, 9, 5), (4.6, 0, -25, 7, 9), (5.2, 0, -28, 2.5, 10), (5.5, 0, -28, 5, 10), (6.2, 0, -27, 8, 9.5), (7, 0, -25, 8.5, 9), (8, 0, -24, 9, 8.5), (9.5, 0, -22, 9, 8.5), (11.5, 0, -20, 9, 8)), 0, False),
+    Shape("vallecula", Tissue.AIRWAY, ((3.5, 7, -27, 4, 2.5), (3.9, 7, -26, 5, 2.5))),
+    Shape("piriform", Tissue.AIRWAY, ((4.3, 13, -19, 3, 4), (5.0, 13, -19, 2.2, 3.5))),
+)  # fmt: skip
+
+ORGANS: tuple[Shape, ...] = (
+    Shape("oesophagus", Tissue.OESOPHAGUS, ((5.8, 1, -8, 9, 4), (7, 4, -8, 7, 5), (10, 5, -7, 7, 5), (14, 4, -6, 7, 5)), 0, False),
+    Shape("thyroid", Tissue.THYROID, ((5.6, 15, -24, 3, 5), (6.3, 17, -23, 7, 10), (7.2, 17, -22, 8.5, 11), (8, 16, -24, 5, 7), (8.2, 16, -25, 1, 2)), 12),
+    Shape("isthmus", Tissue.THYROID, ((6.9, 0, -36.5, 10, 2.2), (7.5, 0, -36.5, 10, 2.2)), 0, False),
+    Shape("parotid", Tissue.GLAND, ((-0.4, 50, -20, 9, 14), (1, 51, -22, 11, 17), (2.2, 49, -24, 7, 11)), 15),
+    Shape("submandibular", Tissue.GLAND, ((2.3, 30, -34, 8, 12), (3, 30, -34, 10, 14), (3.7, 28, -34, 6, 9)), 25),
+)  # fmt: skip
+
+ARTERIES: tuple[Shape, ...] = (
+    Shape("common carotid", Tissue.ARTERY, ((3.9, 24, -11, 4.2, 4), (4.4, 23, -12, 3.4, 3.4), (7.5, 21, -16, 3.4, 3.4), (9.2, 14, -22, 3.8, 3.8), (10.5, 10, -26, 4.5, 4.5))),
+    Shape("internal carotid", Tissue.ARTERY, ((-0.2, 24, -8, 2.5, 2.5), (2, 24, -6, 2.5, 2.5), (3.9, 25, -10, 3, 3))),
+    Shape("external carotid", Tissue.ARTERY, ((1.5, 36, -22, 1.6, 1.6), (3, 26, -20, 2.2, 2.2), (3.9, 22, -14, 2.6, 2.6))),
+    Shape("aortic arch", Tissue.ARTERY, ((10.6, 8, -34, 14, 26), (11.6, 10, -30, 14, 30)), 30, False),
+)  # fmt: skip
+
+VEINS: tuple[Shape, ...] = (
+    Shape("internal jugular", Tissue.VEIN, ((-0.2, 27, -3, 4, 4), (2, 31, -4, 5, 4), (4, 31, -11, 6, 4.5), (7, 28, -19, 7, 5.5), (8.6, 26, -28, 7, 6), (9.6, 22, -34, 8, 6))),
+    Shape("external jugular", Tissue.VEIN, ((3, 58, -10, 1.6, 1.4), (6, 50, -26, 1.8, 1.5), (7.5, 44, -30, 1.8, 1.6))),
+)  # fmt: skip
+
+# The vertebral artery from below C7 through the foramina to the foramen magnum; v counts from the canal's middle.
+VERTEBRAL_ARTERY: tuple[Shape, ...] = (
+    Shape("vertebral artery", Tissue.ARTERY, ((0.05, 5, -4, 1.6, 1.6), (0.45, 14, 7, 1.7, 1.7), (0.75, 22, 6, 1.8, 1.8), (1.0, 27, -5, 1.8, 1.8), (1.6, 22, -10, 1.8, 1.8), (2.0, 17, -13, 1.8, 1.8), (3, 15, -14, 1.8, 1.8), (6, 16, -14, 1.8, 1.8), (7, 20, -22, 1.8, 1.8), (7.8, 24, -38, 2, 2))),
+)  # fmt: skip
+
+LUNGS: tuple[Shape, ...] = (
+    Shape("lung", Tissue.LUNG, ((8.3, 36, 0, 4, 6), (8.7, 40, -4, 16, 20), (9.3, 44, -10, 25, 30), (10.2, 50, -18, 36, 42), (12, 62, -38, 48, 62), (18, 72, -48, 58, 78))),
+)  # fmt: skip
+
+MEDIASTINUM: tuple[Shape, ...] = (
+    Shape("mediastinum", Tissue.FAT, ((9, 0, -45, 18, 25), (11, 0, -60, 24, 42), (18, 0, -70, 34, 60)), 0, False),
+)  # fmt: skip
+
+# Air of the head in the frame of C1: center and half axes; a center off the midline exists on both sides.
+Ellipsoid = tuple[tuple[float, float, float], tuple[float, float, float]]
+HEAD_AIR: tuple[tuple[Tissue, Ellipsoid], ...] = (
+    (Tissue.MUCOSA, ((0, -62, 22), (17, 34, 22))),
+    (Tissue.AIRWAY, ((7, -58, 18), (2.2, 30, 16))),
+    (Tissue.AIRWAY, ((28, -64, 16), (12, 15, 15))),
+    (Tissue.AIRWAY, ((6, -42, 40), (6, 10, 9))),
+    (Tissue.AIRWAY, ((44, 10, 18), (6, 8, 10))),
+    (Tissue.AIRWAY, ((0, -66, -8), (18, 20, 1.6))),
+)
+
+# Outline of the body: level, v of the front and of the back from the canal, half width.
+NECK_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
+    (-2, -52, 62, 56), (0, -58, 62, 59), (1.5, -62, 60, 60), (3, -68, 58, 60), (4.5, -70, 57, 58), (6, -67, 60, 60), (7, -64, 63, 66),
+    (8, -66, 64, 84), (9, -78, 63, 108), (10, -96, 61, 132), (12, -130, 58, 150), (15, -150, 56, 160), (18, -155, 56, 162),
+)  # fmt: skip
+# Shoulders with the arms down: level, middle v, half width, half depth.
+SHOULDER_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
+    (6.6, 26, 62, 14), (7.4, 22, 105, 20), (8.1, 14, 160, 30), (8.7, 8, 196, 42), (9.5, 2, 212, 54), (11, 0, 220, 60), (18, -6, 222, 62),
+)  # fmt: skip
+
+__all__ = [
+    "AIRWAY",
+    "ARTERIES",
+    "FRONT_MUSCLES",
+    "HEAD_AIR",
+    "LUNGS",
+    "MEDIASTINUM",
+    "MUSCLES",
+    "NECK_OUTLINE",
+    "ORGANS",
+    "SHOULDER_OUTLINE",
+    "VEINS",
+    "VERTEBRAL_ARTERY",
+    "Shape",
+    "Tube",
+    "place",
+]

@@ -1,0 +1,220 @@
+"""Painting of soft tissue classes, from the skin inward; each step paints over what came before."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cspine.domain import Box, Grid, Vertebra, resample
+from cspine.phantom import soft_anatomy as anatomy
+from cspine.phantom.body import Body
+from cspine.phantom.outline import (
+    BRAIN,
+    Axes,
+    Build,
+    Ripple,
+    ellipsoid_mm,
+    muscle_fields,
+    paint_tube,
+    skin_distance_mm,
+    table_y_mm,
+)
+from cspine.phantom.skeleton import Skeleton
+from cspine.phantom.soft_anatomy import Shape, Tube, place
+from cspine.phantom.spine_axis import SpineAxis
+from cspine.phantom.support import paint_support
+from cspine.phantom.tissue import Tissue
+
+_OUTLINE_STEP_MM = 5.0
+_MUSCLE_STEP_MM = 2.5
+_SKIN_MM = 1.8
+_FASCIA_MM = 0.45  # half of the fat plane between two muscles
+_REACH_MM = 4.5  # how far a muscle grows beyond its ellipse when nothing else claims the place
+
+
+def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads: int) -> np.ndarray:
+    """Return uint8 `Tissue` on a canonical grid; the anatomy depends on the seed, not on the grid."""
+    rng = np.random.default_rng(seed)
+    axis = SpineAxis.through(skeleton)
+    axes = Axes.of(grid)
+    head = skeleton.frames[Vertebra.C1]
+    build = Build(body.fat_mm - 6.0, body.shoulder_drop, body.arms_up)
+    bumps = Ripple.sample(rng, 60, 1.2)
+    (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, threads, lambda a: (skin_distance_mm(a, axis, head, build, bumps),))
+    out = _layers(skin, axes, axis, body)
+    _paint_muscles(out, grid, axis, body, rng, threads)
+    _paint_chest(out, axes, axis, rng)
+    _paint_throat(out, axes, axis, body, rng)
+    _paint_spine(out, axes, axis, skeleton)
+    _paint_vessels(out, axes, axis, rng)
+    _paint_head(out, axes, head, axis.scale)
+    paint_support(out, axes, skin, table_y_mm(axis, head, build), axis, body)
+    return out
+
+
+def _smoothly(
+    grid: Grid, step_mm: float, threads: int, fields: Callable[[Axes], tuple[np.ndarray, ...]]
+) -> tuple[np.ndarray, ...]:
+    """Compute smooth fields on a coarser grid that reaches beyond this one, and interpolate them."""
+    z, y, x = (max(step_mm, s) for s in grid.spacing_mm)
+    coarse = grid.at_spacing((z, y, x))
+    n = coarse.shape
+    coarse = coarse.crop(Box((-1, -1, -1), (n[0] + 1, n[1] + 1, n[2] + 1)))
+    return tuple(resample(f, coarse, grid, fill=0.0, threads=threads) for f in fields(Axes.of(coarse)))
+
+
+def _layers(skin: np.ndarray, axes: Axes, axis: SpineAxis, body: Body) -> np.ndarray:
+    """Return air, skin, fat, and the deep space as class `MUSCLE`, to be shared out later."""
+    level = axis.level_at(axes.z)
+    middle = axis.point(level, np.zeros_like(level), np.zeros_like(level))
+    back = np.tanh((axes.y[None, :] - middle[:, 1:2]) / 40)
+    # Thin over the scalp and the throat, thick at the nape.
+    thickness = body.fat_mm * (0.85 + 0.45 * back) * np.interp(level, [-3, 0, 2], [0.35, 0.6, 1.0])[:, None]
+    deep = -(_SKIN_MM + thickness)[:, :, None].astype(np.float32)
+    out = np.zeros(skin.shape, dtype=np.uint8)
+    out[skin < 0] = Tissue.SKIN
+    out[skin < -_SKIN_MM] = Tissue.FAT
+    out[skin < deep] = Tissue.MUSCLE
+    return out
+
+
+def _placed(
+    shapes: tuple[Shape, ...], axis: SpineAxis, rng: np.random.Generator, from_front: bool, size: float = 1.0
+) -> list[Tube]:
+    """Place shapes with the small differences between people and between sides."""
+    tubes = []
+    for shape in shapes:
+        both = np.array([size, size, 0, 0]) + rng.normal(0, [0.06, 0.06, 0.8, 0.8])
+        jitter = both + rng.normal(0, [0.04, 0.04, 0.5, 0.5], (2, 4))
+        if not shape.paired:
+            jitter[:, 2] *= 0.5
+        tubes += place(shape, axis, from_front, np.maximum(jitter, [0.4, 0.4, -4, -4]))
+    return tubes
+
+
+def _paint_muscles(
+    out: np.ndarray, grid: Grid, axis: SpineAxis, body: Body, rng: np.random.Generator, threads: int
+) -> None:
+    """Leave muscle only where a muscle is nearest, with fat between muscles."""
+    tubes = _placed(anatomy.MUSCLES, axis, rng, False, body.muscle)
+    tubes += _placed(anatomy.FRONT_MUSCLES, axis, rng, True, body.muscle)
+    warp = Ripple.sample(rng, 28, 1.3)
+
+    def shares(axes: Axes) -> tuple[np.ndarray, ...]:
+        nearest, lead = muscle_fields(axes, tubes)
+        return nearest + warp.on(axes), lead
+
+    nearest, lead = _smoothly(grid, _MUSCLE_STEP_MM, threads, shares)
+    planes = _FASCIA_MM * (0.6 + 1.6 * body.fatty_muscle) + 0.03 * body.fat_mm
+    empty = (nearest > _REACH_MM) | (lead < planes)
+    out[empty & (out == Tissue.MUSCLE)] = Tissue.FAT
+
+
+def _only(*tissues: Tissue) -> np.ndarray:
+    allowed = np.zeros(256, dtype=bool)
+    allowed[list(tissues)] = True
+    return allowed
+
+
+_SOFT = _only(Tissue.MUSCLE, Tissue.FAT, Tissue.GLAND, Tissue.MUCOSA)
+
+
+def _paint_chest(out: np.ndarray, axes: Axes, axis: SpineAxis, rng: np.random.Generator) -> None:
+    """Paint the tops of the lungs inside a chest wall, and the mediastinum between them."""
+    lungs = _placed(anatomy.LUNGS, axis, rng, False)
+    for tube in lungs:
+        paint_tube(out, axes, Tube(Tissue.MUSCLE, tube.rows, tube.turn_rad), 5.0, _SOFT)
+    for tube in lungs:
+        paint_tube(out, axes, Tube(Tissue.FAT, tube.rows, tube.turn_rad), 1.5, _SOFT)
+    for tube in _placed(anatomy.MEDIASTINUM, axis, rng, False):
+        paint_tube(out, axes, tube, 0.0, _SOFT)
+    inner = _only(Tissue.MUSCLE, Tissue.FAT)
+    for tube in lungs:
+        paint_tube(out, axes, tube, 0.0, inner)
+
+
+def _paint_throat(out: np.ndarray, axes: Axes, axis: SpineAxis, body: Body, rng: np.random.Generator) -> None:
+    """Paint glands, oesophagus, and the airway in its mucosa."""
+    deeper = SpineAxis(
+        axis.levels,
+        axis.canal_mm,
+        axis.right_to_left,
+        axis.front_to_back,
+        axis.front_v_mm - _prevertebral_extra(axis.levels, body.prevertebral) * axis.scale,
+        axis.canal_half_mm,
+        axis.scale,
+    )
+    for tube in _placed(anatomy.ORGANS, deeper, rng, True):
+        paint_tube(out, axes, tube, 0.0, _SOFT)
+    airway = _placed(anatomy.AIRWAY, deeper, rng, True, body.airway)
+    for tube in airway:
+        paint_tube(out, axes, Tube(Tissue.MUCOSA, tube.rows, tube.turn_rad), 2.2)
+    for tube in airway:
+        paint_tube(out, axes, tube)
+
+
+def _prevertebral_extra(levels: np.ndarray, factor: float) -> np.ndarray:
+    """Return mm by which the throat lies farther forward than usual."""
+    usual = np.interp(levels, [1, 4, 5.5, 7], [4.0, 5.0, 13.0, 14.0])
+    extra: np.ndarray = (factor - 1) * usual
+    return extra
+
+
+def _paint_spine(out: np.ndarray, axes: Axes, axis: SpineAxis, skeleton: Skeleton) -> None:
+    """Paint discs between neighbors, then ligament, epidural fat, sac and cord in the canal."""
+    present = {b.bone.vertebra for b in skeleton.bones}
+    for upper in sorted(skeleton.frames):
+        if upper >= Vertebra.C2 and upper in present and upper + 1 in present:
+            paint_tube(out, axes, _disc(axis, float(upper)))
+    level = axis.levels[axis.levels >= 0]
+    half = axis.canal_half(level)
+    zero = np.zeros_like(level)
+    cord = np.interp(level, [0, 1, 4, 6, 8, 12], [7.5, 5.8, 6.6, 6.8, 5.0, 4.4]) * axis.scale
+    rows = (
+        (Tissue.LIGAMENT, half[:, 1] * 0.5, half[:, 0] * 0.8, half[:, 1] * 0.75 + 1.0),
+        (Tissue.FAT, zero, half[:, 0] + 0.5, half[:, 1] + 0.2),
+        (Tissue.CSF, zero - 0.3, half[:, 0] - 1.5, half[:, 1] - 0.7),
+        (Tissue.CORD, zero - 0.5, np.minimum(cord, half[:, 0] - 2.5), np.minimum(cord * 0.57, half[:, 1] - 1.8)),
+    )
+    for tissue, v, wide, deep in rows:
+        points = axis.point(level, zero, v)
+        paint_tube(out, axes, Tube(tissue, np.column_stack([points[:, 2], points[:, :2], wide, deep])))
+
+
+def _disc(axis: SpineAxis, upper: float) -> Tube:
+    """Return what fills the gap below a vertebra; the bones are painted over it."""
+    level = np.linspace(upper + 0.26, upper + 0.74, 6)
+    front, half = axis.front(level), axis.canal_half(level)
+    deep = (-front - half[:, 1]) / 2
+    points = axis.point(level, np.zeros_like(level), front + deep)
+    wide = np.full_like(level, np.interp(upper, [2, 7, 9], [10.0, 13.5, 15.0]) * axis.scale)
+    return Tube(Tissue.DISC, np.column_stack([points[:, 2], points[:, :2], wide, deep]))
+
+
+def _paint_vessels(out: np.ndarray, axes: Axes, axis: SpineAxis, rng: np.random.Generator) -> None:
+    """Paint vertebral arteries, carotids and veins; one jugular vein is usually the larger."""
+    tubes = _placed(anatomy.VEINS, axis, rng, True) + _placed(anatomy.ARTERIES, axis, rng, True)
+    for tube in tubes:
+        paint_tube(out, axes, Tube(Tissue.FAT, tube.rows, tube.turn_rad), 0.8, _SOFT)
+    for tube in tubes + _placed(anatomy.VERTEBRAL_ARTERY, axis, rng, False):
+        paint_tube(out, axes, tube)
+
+
+def _paint_head(out: np.ndarray, axes: Axes, head: np.ndarray, scale: float) -> None:
+    """Paint the brain, the air of nose and sinuses, and the slit over the tongue."""
+    for tissue, (center, radii) in ((Tissue.BRAIN, BRAIN), *anatomy.HEAD_AIR):
+        for side in (1, -1) if center[0] else (1,):
+            middle = np.array([side * center[0], center[1], center[2]]) * scale
+            _paint_ellipsoid(out, axes, head, tissue, middle, np.array(radii) * scale)
+
+
+def _paint_ellipsoid(
+    out: np.ndarray, axes: Axes, frame: np.ndarray, tissue: Tissue, center: np.ndarray, radii: np.ndarray
+) -> None:
+    middle = frame[:3, :3] @ center + frame[:3, 3]
+    reach = float(radii.max()) + 1
+    near = [np.flatnonzero(np.abs(a - m) < reach) for a, m in zip((axes.z, axes.y, axes.x), middle[::-1], strict=True)]
+    if any(n.size == 0 for n in near):
+        return
+    kz, ky, kx = (slice(int(n[0]), int(n[-1]) + 1) for n in near)
+    inside = ellipsoid_mm(Axes(axes.z[kz], axes.y[ky], axes.x[kx]), frame, tuple(center), tuple(radii)) < 0
+    out[kz, ky, kx][inside] = tissue
