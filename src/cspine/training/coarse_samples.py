@@ -1,18 +1,31 @@
 """Samples for the whole-volume network: random patch, random field of view, random appearance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from cspine.domain import Vertebra
+from cspine.domain import Grid, Vertebra
 from cspine.pipeline import HEAT_CLASSES, CoarseSpec, IntensitySpec, normalize
+from cspine.training.real_cases import RealCase
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast
-from cspine.training.tissue_cases import BONE_BASE, TissueCase, bone_of
-from cspine.training.warp import AxisPlan, AxisWarp, WarpRange, block_mean, draw_axis, draw_scales, take
+from cspine.training.tissue_cases import BONE_BASE, RIB, SKULL, TissueCase, bone_of
+from cspine.training.warp import (
+    AxisPlan,
+    Placement,
+    WarpRange,
+    block_mean,
+    draw_axis,
+    draw_scales,
+    gaussian_at,
+    take,
+)
 
-RIB, SKULL = 21, 20
 SUB = (2, 3, 3)
 HEAT_SIGMA_MM = 5.0
+# A center may lie this far outside the scanned field and still be asked for.
+CENTER_REACH_MM = 9.0
+Field = tuple[tuple[int, int, int], tuple[int, int, int]]
+Centers = dict[Vertebra, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,9 +39,9 @@ class CoarsePlan:
     """
 
     shapes: tuple[tuple[int, int, int], ...] = ((64, 48, 48), (80, 48, 32), (48, 48, 64), (48, 64, 48))
-    warp: WarpRange = WarpRange()
-    coarse: CoarseSpec = CoarseSpec()
-    intensity: IntensitySpec = IntensitySpec()
+    warp: WarpRange = field(default_factory=WarpRange)
+    coarse: CoarseSpec = field(default_factory=CoarseSpec)
+    intensity: IntensitySpec = field(default_factory=IntensitySpec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,34 +66,51 @@ def seg_table() -> np.ndarray:
 def draw_coarse(
     case: TissueCase, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
 ) -> CoarseSample:
-    """Draw one sample from a case."""
-    warps = _place(case, shape, plan, rng)
-    codes = take(case.field.codes, warps, AIR_CODE)
-    flip = rng.uniform() < 0.5
-    if flip:
-        codes = codes[:, :, ::-1]
+    """Draw one sample from a phantom."""
+    place = _place(case.field.grid, case.centers_lps_mm, shape, plan, rng)
+    codes = place.unflipped(take(case.field.codes, place.warps, AIR_CODE))
     bony = block_mean(codes >= BONE_BASE, SUB)
     hu = block_mean(draw_contrast(rng)[codes], SUB)
     pick = rng.integers(0, SUB)
     classes = seg_table()[bone_of(codes[pick[0] :: SUB[0], pick[1] :: SUB[1], pick[2] :: SUB[2]])]
     hu = degrade(add_texture(hu, bony, rng), plan.coarse.spacing_mm, rng)
-    low, high = _draw_field(shape, rng)
-    outside = np.ones(shape, dtype=bool)
+    return _finish(hu, classes, (case.field.grid, case.centers_lps_mm, place), plan, rng)
+
+
+def draw_coarse_real(
+    case: RealCase, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
+) -> CoarseSample:
+    """Draw one sample from a real scan with pseudo-labels."""
+    place = _place(case.grid, case.centers_lps_mm, shape, plan, rng)
+    hu = block_mean(place.unflipped(take(case.hu, place.warps, -1000)).astype(np.float32), SUB)
+    labels = place.unflipped(take(case.classes, place.warps, 0))
+    classes = labels[SUB[0] // 2 :: SUB[0], SUB[1] // 2 :: SUB[1], SUB[2] // 2 :: SUB[2]].copy()
+    hu = degrade(hu, plan.coarse.spacing_mm, rng)
+    return _finish(hu, classes, (case.grid, case.centers_lps_mm, place), plan, rng)
+
+
+def _finish(
+    hu: np.ndarray,
+    classes: np.ndarray,
+    where: tuple[Grid, Centers, Placement],
+    plan: CoarsePlan,
+    rng: np.random.Generator,
+) -> CoarseSample:
+    low, high = _draw_field(hu.shape, rng)
+    outside = np.ones(hu.shape, dtype=bool)
     outside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = False
     hu[outside] = plan.intensity.pad_hu
     classes[outside] = 0
-    heat = _heat(case, warps, shape, flip, (low, high), plan.coarse)
+    heat = _heat(where, (low, high), plan.coarse)
     return CoarseSample(normalize(hu, plan.intensity)[None], classes, heat)
 
 
 def _place(
-    case: TissueCase, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
-) -> tuple[AxisWarp, AxisWarp, AxisWarp]:
-    grid = case.field.grid
-    names = list(case.centers_lps_mm)
+    grid: Grid, centers: Centers, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
+) -> Placement:
     low = rng.uniform() < 0.15
-    chosen = [v for v in names if (v > Vertebra.T1) == low] or names
-    anchor = grid.to_index(case.centers_lps_mm[chosen[rng.integers(len(chosen))]])
+    chosen = [v for v in centers if (v > Vertebra.T1) == low] or list(centers)
+    anchor = grid.to_index(centers[chosen[rng.integers(len(chosen))]])
     if rng.uniform() < 0.07:
         anchor = rng.uniform(0, grid.shape)
     scales = draw_scales(rng, plan.warp)
@@ -90,10 +120,10 @@ def _place(
         axis_plan = AxisPlan(shape[axis], SUB[axis], plan.coarse.spacing_mm[axis], grid.spacing_mm[axis])
         stretch = plan.warp.stretch if axis == 0 else 0.06
         warps.append(draw_axis(rng, axis_plan, float(scales[axis]), (float(anchor[axis]), float(at)), stretch))
-    return warps[0], warps[1], warps[2]
+    return Placement((warps[0], warps[1], warps[2]), bool(rng.uniform() < 0.5))
 
 
-def _draw_field(shape: tuple[int, int, int], rng: np.random.Generator) -> tuple[list[int], list[int]]:
+def _draw_field(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     """Return the voxel box that the scan covers; often the whole patch, else cut at one or more faces."""
     low, high = [0, 0, 0], list(shape)
     for axis, chance in enumerate((0.45, 0.2, 0.2)):
@@ -101,31 +131,18 @@ def _draw_field(shape: tuple[int, int, int], rng: np.random.Generator) -> tuple[
             low[axis] = int(rng.uniform(0, 0.4) * shape[axis])
         if rng.uniform() < chance:
             high[axis] = shape[axis] - int(rng.uniform(0, 0.4) * shape[axis])
-    return low, high
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
-def _heat(
-    case: TissueCase,
-    warps: tuple[AxisWarp, AxisWarp, AxisWarp],
-    shape: tuple[int, int, int],
-    flip: bool,
-    field: tuple[list[int], list[int]],
-    spec: CoarseSpec,
-) -> np.ndarray:
-    heat = np.zeros((len(HEAT_CLASSES), *shape), dtype=np.float32)
-    reach = np.array([9.0 / s for s in spec.spacing_mm])
-    for vertebra, center in case.centers_lps_mm.items():
-        index = case.field.grid.to_index(center)
-        at = np.array([w.to_sample(float(i)) for w, i in zip(warps, index, strict=True)])
-        if flip:
-            at[2] = shape[2] - 1 - at[2]
-        if (at < np.array(field[0]) - 0.5 - reach).any() or (at > np.array(field[1]) - 0.5 + reach).any():
+def _heat(where: tuple[Grid, Centers, Placement], scanned: Field, spec: CoarseSpec) -> np.ndarray:
+    grid, centers, place = where
+    heat = np.zeros((len(HEAT_CLASSES), *place.shape), dtype=np.float32)
+    reach = CENTER_REACH_MM / np.array(spec.spacing_mm)
+    sz, sy, sx = (HEAT_SIGMA_MM / s for s in spec.spacing_mm)
+    for vertebra, center in centers.items():
+        at = place.to_sample(grid.to_index(center))
+        if (at < np.array(scanned[0]) - 0.5 - reach).any() or (at > np.array(scanned[1]) - 0.5 + reach).any():
             continue
         channel = min(int(vertebra), len(HEAT_CLASSES)) - 1
-        axes = [
-            np.exp(-0.5 * ((np.arange(n) - a) * s / HEAT_SIGMA_MM) ** 2)
-            for n, a, s in zip(shape, at, spec.spacing_mm, strict=True)
-        ]
-        gauss = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
-        heat[channel] = np.maximum(heat[channel], gauss)
+        heat[channel] = np.maximum(heat[channel], gaussian_at(place.shape, at, (sz, sy, sx)))
     return heat

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import lightning as L
+import lightning
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -97,7 +97,7 @@ def fit(
         The checkpoint belongs to another configuration.
     """
     torch.set_num_threads(config.threads)
-    fabric = L.Fabric(accelerator="auto", devices=1)
+    fabric = lightning.Fabric(accelerator="auto", devices=1)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
@@ -115,7 +115,9 @@ def fit(
         network.train()
         if number >= config.freeze_norm * config.steps:
             _freeze_norm(network)
-        parts = _step(task, network, optimizer, fabric.to_device(batch), rate_at(number, config), config, fabric)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(number, config)
+        parts = _step(task.losses(network, fabric.to_device(batch)), network, optimizer, config.clip, fabric)
         average.update_parameters(network)
         log.add(number, parts)
         if (number + 1) % config.save_every == 0 or number + 1 == config.steps:
@@ -125,21 +127,13 @@ def fit(
 
 
 def _step(
-    task: Task,
-    network: Any,
-    optimizer: Any,
-    batch: Batch,
-    rate: float,
-    config: LoopConfig,
-    fabric: L.Fabric,
+    parts: dict[str, torch.Tensor], network: Any, optimizer: Any, clip: float, fabric: lightning.Fabric
 ) -> dict[str, float]:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    parts = task.losses(network, batch)
+    """Take one optimizer step; a step whose gradient is not finite is skipped and counted."""
     total = torch.stack(list(parts.values())).sum()
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(total)
-    norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
     finite = bool(torch.isfinite(norm))
     if finite:
         optimizer.step()

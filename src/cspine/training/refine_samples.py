@@ -1,14 +1,23 @@
 """Samples for the per-vertebra network: one jittered crop, often cut by the edge of the scan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.pipeline import IntensitySpec, RefineSpec, prompt, refine_channels
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast
-from cspine.training.tissue_cases import BONE_BASE, TissueCase, bone_of
-from cspine.training.warp import AxisPlan, AxisWarp, WarpRange, block_mean, draw_axis, draw_scales, take
+from cspine.training.tissue_cases import BONE_BASE, TissueCase
+from cspine.training.warp import (
+    AxisPlan,
+    Placement,
+    WarpRange,
+    block_mean,
+    draw_axis,
+    draw_scales,
+    gaussian_at,
+    take,
+)
 
 SUB = (2, 2, 2)
 CENTER_SIGMA_MM = 3.0
@@ -24,9 +33,9 @@ class RefinePlan:
         Standard deviation and limit of the error of the prompt.
     """
 
-    refine: RefineSpec = RefineSpec()
-    intensity: IntensitySpec = IntensitySpec()
-    warp: WarpRange = WarpRange(size=(0.85, 1.15), aspect=(0.93, 1.07), stretch=0.1)
+    refine: RefineSpec = field(default_factory=RefineSpec)
+    intensity: IntensitySpec = field(default_factory=IntensitySpec)
+    warp: WarpRange = field(default_factory=lambda: WarpRange(size=(0.85, 1.15), aspect=(0.93, 1.07), stretch=0.1))
     jitter_mm: tuple[float, float] = (3.0, 7.0)
 
 
@@ -43,24 +52,21 @@ def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) ->
     names = [v for v in case.centers_lps_mm if v <= Vertebra.T1]
     vertebra = names[rng.integers(len(names))]
     spec = plan.refine
-    warps = _place(case, vertebra, plan, rng)
-    codes = take(case.spine.codes, warps, AIR_CODE)
+    place = _place(case, vertebra, plan, rng)
+    codes = place.unflipped(take(case.spine.codes, place.warps, AIR_CODE))
     target_code = BONE_BASE + 4 * int(vertebra)
     mask = block_mean((codes >= target_code) & (codes < target_code + 4), SUB)
     hu = block_mean(draw_contrast(rng)[codes], SUB)
-    hu = degrade(add_texture(hu, block_mean(bone_of(codes) > 0, SUB), rng), (spec.spacing_mm,) * 3, rng)
+    hu = degrade(add_texture(hu, block_mean(codes >= BONE_BASE, SUB), rng), (spec.spacing_mm,) * 3, rng)
     inside = _draw_inside(spec.shape, rng)
     hu[~inside] = plan.intensity.pad_hu
-    heat = _center_heat(case, vertebra, warps, spec)
+    at = place.to_sample(case.spine.grid.to_index(case.centers_lps_mm[vertebra]))
+    heat = gaussian_at(spec.shape, at, (CENTER_SIGMA_MM / spec.spacing_mm,) * 3)
     crop = refine_channels(hu, inside, int(vertebra), plan.intensity, prompt(spec))
-    if rng.uniform() < 0.5:
-        crop, mask, heat = crop[..., ::-1].copy(), mask[..., ::-1], heat[..., ::-1]
     return RefineSample(crop, np.stack([mask, heat]))
 
 
-def _place(
-    case: TissueCase, vertebra: Vertebra, plan: RefinePlan, rng: np.random.Generator
-) -> tuple[AxisWarp, AxisWarp, AxisWarp]:
+def _place(case: TissueCase, vertebra: Vertebra, plan: RefinePlan, rng: np.random.Generator) -> Placement:
     grid, spec = case.spine.grid, plan.refine
     anchor = grid.to_index(case.centers_lps_mm[vertebra])
     scales = draw_scales(rng, plan.warp)
@@ -71,7 +77,7 @@ def _place(
         middle = (spec.shape[axis] - 1) / 2 + (spec.offset_mm[axis] + jitter[axis]) / spec.spacing_mm
         axis_plan = AxisPlan(spec.shape[axis], SUB[axis], spec.spacing_mm, grid.spacing_mm[axis])
         warps.append(draw_axis(rng, axis_plan, float(scales[axis]), (float(anchor[axis]), middle), plan.warp.stretch))
-    return warps[0], warps[1], warps[2]
+    return Placement((warps[0], warps[1], warps[2]), bool(rng.uniform() < 0.5))
 
 
 def _draw_inside(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
@@ -87,14 +93,3 @@ def _draw_inside(shape: tuple[int, int, int], rng: np.random.Generator) -> np.nd
         cut = int(rng.uniform(0.05, 0.45) * shape[1])
         inside[:, (slice(0, cut) if rng.uniform() < 0.3 else slice(shape[1] - cut, None))] = False
     return inside
-
-
-def _center_heat(
-    case: TissueCase, vertebra: Vertebra, warps: tuple[AxisWarp, AxisWarp, AxisWarp], spec: RefineSpec
-) -> np.ndarray:
-    index = case.spine.grid.to_index(case.centers_lps_mm[vertebra])
-    axes = []
-    for n, warp, i in zip(spec.shape, warps, index, strict=True):
-        at = warp.to_sample(float(i))
-        axes.append(np.exp(-0.5 * ((np.arange(n) - at) * spec.spacing_mm / CENTER_SIGMA_MM) ** 2))
-    return np.asarray(axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :], dtype=np.float32)

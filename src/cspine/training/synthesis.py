@@ -7,7 +7,7 @@ learn shape. Every function draws from the generator it is given.
 import numpy as np
 from scipy import ndimage
 
-from cspine.phantom import Tissue
+from cspine.phantom.tissue import Tissue
 from cspine.training.tissue_cases import BONE_BASE, CODES, PART_CORTEX
 
 # HU range (low, high) of the mean of each tissue over scanners, contrast phases and people.
@@ -20,7 +20,13 @@ TISSUE_HU: dict[Tissue, tuple[float, float]] = {
     Tissue.CORD: (10, 60),
     Tissue.CSF: (-5, 40),
     Tissue.AIRWAY: (-1000, -900),
-    Tissue.VESSEL: (30, 400),
+    Tissue.ARTERY: (30, 450),
+    Tissue.VEIN: (30, 300),
+    Tissue.GLAND: (-20, 80),
+    Tissue.MUCOSA: (10, 80),
+    Tissue.OESOPHAGUS: (10, 80),
+    Tissue.FOAM: (-990, -850),
+    Tissue.PLASTIC: (0, 200),
     Tissue.THYROID: (60, 220),
     Tissue.BRAIN: (15, 55),
     Tissue.LUNG: (-900, -650),
@@ -41,7 +47,7 @@ def draw_contrast(rng: np.random.Generator) -> np.ndarray:
     wild = rng.uniform() < 0.15
     for tissue in Tissue:
         low, high = TISSUE_HU.get(tissue, OTHER_HU)
-        if wild and -150 < low and high < 500:
+        if wild and low > -150 and high < 500:
             low, high = -150.0, 250.0
         table[int(tissue)] = rng.uniform(low, high)
     cortex, cancellous = rng.uniform(*CORTEX_HU), rng.uniform(*CANCELLOUS_HU)

@@ -18,6 +18,8 @@ from cspine.domain import Grid, Vertebra
 BONE_BASE = 64
 PART_CANCELLOUS, PART_CORTEX = 0, 1
 CODES = 256
+# Bone numbers: vertebrae have their label values (1 … 19); then these.
+SKULL, RIB, OTHER_BONE = 20, 21, 22
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ class CoarseTask:
     """Whole-volume network from tissue cases."""
 
     cases: tuple[Path, ...]
-    plan: CoarsePlan = CoarsePlan()
+    plan: CoarsePlan = field(default_factory=CoarsePlan)
     _overlap: DiceCELoss = field(
         default_factory=lambda: DiceCELoss(
             include_background=False,
@@ -70,7 +70,7 @@ class RefineTask:
     """Per-vertebra network from tissue cases."""
 
     cases: tuple[Path, ...]
-    plan: RefinePlan = RefinePlan()
+    plan: RefinePlan = field(default_factory=RefinePlan)
     _overlap: DiceLoss = field(default_factory=lambda: DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0))
 
     def network(self) -> nn.Module:

@@ -91,6 +91,37 @@ def draw_axis(
     return AxisWarp(table, plan.count, plan.sub, guard)
 
 
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where a sample lies in its case: one warp per axis, and whether left and right are exchanged."""
+
+    warps: tuple[AxisWarp, AxisWarp, AxisWarp]
+    flip: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels of the sample."""
+        z, y, x = (w.count for w in self.warps)
+        return z, y, x
+
+    def to_sample(self, case_index: np.ndarray) -> np.ndarray:
+        """Return the (fractional) sample voxel of a (fractional) case voxel."""
+        at = np.array([w.to_sample(float(i)) for w, i in zip(self.warps, case_index, strict=True)])
+        if self.flip:
+            at[2] = self.warps[2].count - 1 - at[2]
+        return at
+
+    def unflipped(self, array: np.ndarray) -> np.ndarray:
+        """Exchange left and right of a sampled array when the placement says so (a view)."""
+        return array[..., ::-1] if self.flip else array
+
+
+def gaussian_at(shape: tuple[int, int, int], at: np.ndarray, sigma_voxels: tuple[float, float, float]) -> np.ndarray:
+    """Return a float32 Gaussian of height 1 round a (fractional) voxel."""
+    axes = [np.exp(-0.5 * ((np.arange(n) - a) / s) ** 2) for n, a, s in zip(shape, at, sigma_voxels, strict=True)]
+    return np.asarray(axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :], dtype=np.float32)
+
+
 def take(codes: np.ndarray, warps: tuple[AxisWarp, AxisWarp, AxisWarp], outside: int) -> np.ndarray:
     """Return the codes of all sub-voxels of a sample (nearest), `outside` where the case has none."""
     picks, inside = [], []
