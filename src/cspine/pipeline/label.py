@@ -77,7 +77,7 @@ def name_sequence(candidates: list[Candidate], spec: DecodeSpec) -> list[NamedCe
     if not candidates:
         return []
     unary = np.array([_log_evidence(c, spec) for c in candidates])
-    skip = np.array([np.log(1.02 - min(c.strength, 1.0)) for c in candidates]) / spec.temperature
+    skip = np.array([2 * np.log(1.01 - min(c.strength, 1.0)) for c in candidates]) / spec.temperature
     pair = _log_pairs(candidates, spec)
     path = _viterbi(unary, skip, pair)
     marginal = _marginals(unary, skip, pair)
@@ -170,7 +170,7 @@ def _viterbi(unary: np.ndarray, skip: np.ndarray, pair: np.ndarray) -> list[tupl
 
 
 def _marginals(unary: np.ndarray, skip: np.ndarray, pair: np.ndarray) -> np.ndarray:
-    """Return (k, 9) posterior probability of each name of each candidate."""
+    """Return (k, 9) posterior probability of each name of each candidate, given that it is a vertebra."""
     count, names = unary.shape
     between = _skipped(skip)
     forward = unary + between[0, 1 : count + 1, None]
@@ -184,6 +184,4 @@ def _marginals(unary: np.ndarray, skip: np.ndarray, pair: np.ndarray) -> np.ndar
         )
         backward[i] = np.logaddexp(backward[i], logsumexp(options.transpose(1, 0, 2).reshape(names, -1), axis=1))
     joint = forward + backward
-    ends = forward + between[1 : count + 1, count + 1, None]
-    total = np.logaddexp(logsumexp(ends), between[0, count + 1])
-    return np.asarray(np.exp(joint - total))
+    return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))

@@ -1,7 +1,7 @@
 """Parameters of the pipeline. They travel in the bundle's manifest; none is a constant of the code."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from cspine.domain import BundleIncompatible
@@ -108,10 +108,10 @@ class RefineSpec:
 class PipelineSpec:
     """All of it."""
 
-    intensity: IntensitySpec = IntensitySpec()
-    coarse: CoarseSpec = CoarseSpec()
-    decode: DecodeSpec = DecodeSpec()
-    refine: RefineSpec = RefineSpec()
+    intensity: IntensitySpec = field(default_factory=IntensitySpec)
+    coarse: CoarseSpec = field(default_factory=CoarseSpec)
+    decode: DecodeSpec = field(default_factory=DecodeSpec)
+    refine: RefineSpec = field(default_factory=RefineSpec)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return plain JSON values."""

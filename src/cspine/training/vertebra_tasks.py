@@ -9,9 +9,10 @@ from monai.losses import DiceCELoss, DiceLoss
 from torch import nn
 from torch.nn import functional
 
-from cspine.training.coarse_samples import CoarsePlan, draw_coarse
+from cspine.training.coarse_samples import CoarsePlan, draw_coarse, draw_coarse_real
 from cspine.training.loop import Batch
 from cspine.training.networks import CoarseNet, RefineNet
+from cspine.training.real_cases import load_real_case
 from cspine.training.refine_samples import RefinePlan, draw_refine
 from cspine.training.tissue_cases import load_case
 
@@ -26,9 +27,17 @@ def _heat_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class CoarseTask:
-    """Whole-volume network from tissue cases."""
+    """Whole-volume network from tissue cases, and from real scans with pseudo-labels when there are any.
+
+    Attributes
+    ----------
+    real_share
+        Share of the samples that are real, when `real` is not empty.
+    """
 
     cases: tuple[Path, ...]
+    real: tuple[Path, ...] = ()
+    real_share: float = 0.3
     plan: CoarsePlan = field(default_factory=CoarsePlan)
     _overlap: DiceCELoss = field(
         default_factory=lambda: DiceCELoss(
@@ -51,8 +60,12 @@ class CoarseTask:
         shapes = self.plan.shapes
         shape = shapes[int(np.random.default_rng([seed, 1, batch_number]).integers(len(shapes)))]
         rng = np.random.default_rng([seed, 2, number])
-        case = load_case(self.cases[int(rng.integers(len(self.cases)))])
-        made = draw_coarse(case, shape, self.plan, rng)
+        if self.real and rng.uniform() < self.real_share:
+            real = load_real_case(self.real[int(rng.integers(len(self.real)))])
+            made = draw_coarse_real(real, shape, self.plan, rng)
+        else:
+            case = load_case(self.cases[int(rng.integers(len(self.cases)))])
+            made = draw_coarse(case, shape, self.plan, rng)
         return {
             "ct": torch.from_numpy(made.ct),
             "classes": torch.from_numpy(made.classes.astype(np.int64))[None],
