@@ -1,7 +1,8 @@
 """Volume to analysis: pre-process, segment, label, refine, aggregate."""
 
-from cspine.pipeline.analyze import Analyzer, Progress
+from cspine.pipeline.analyze import Analyzer, Located, Progress
 from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence
+from cspine.pipeline.paint import paint_labels
 from cspine.pipeline.preprocess import (
     coarse_grid,
     coarse_input,
@@ -34,6 +35,7 @@ __all__ = [
     "CoarseSpec",
     "DecodeSpec",
     "IntensitySpec",
+    "Located",
     "NamedCenter",
     "PipelineSpec",
     "Progress",
@@ -46,6 +48,7 @@ __all__ = [
     "level_code",
     "name_sequence",
     "normalize",
+    "paint_labels",
     "prompt",
     "refine_channels",
     "refine_grid",

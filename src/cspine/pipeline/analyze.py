@@ -1,15 +1,16 @@
 """Volume in, analysis out: the stages in order. No DICOM, disk, clock or environment."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cspine import __version__
 from cspine.domain import Analysis, LabelMap, OutOfScope, Volume
 from cspine.models import ModelBundle, Session, open_session
 from cspine.pipeline.aggregate import check_scope, findings_of, low_contrast
-from cspine.pipeline.label import find_candidates, name_sequence
+from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence
 from cspine.pipeline.paint import paint_labels
-from cspine.pipeline.refine import refine
-from cspine.pipeline.segment import segment
+from cspine.pipeline.refine import RefinedVertebra, refine
+from cspine.pipeline.segment import CoarseMaps, segment
 from cspine.pipeline.spec import PipelineSpec
 
 Progress = Callable[[str, float], None]
@@ -17,6 +18,17 @@ Progress = Callable[[str, float], None]
 
 def no_progress(stage: str, share: float) -> None:
     """Report nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Everything that the vertebra stage found in one canonical volume."""
+
+    volume: Volume
+    maps: CoarseMaps
+    candidates: list[Candidate]
+    named: list[NamedCenter]
+    refined: list[RefinedVertebra]
 
 
 class Analyzer:
@@ -44,8 +56,8 @@ class Analyzer:
         self._coarse = self._open(bundle, "coarse", engine, precision)
         self._refine = self._open(bundle, "refine", engine, precision)
 
-    def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
-        """Return the analysis of one volume in any orientation.
+    def locate(self, volume: Volume, progress: Progress = no_progress) -> Located:
+        """Find, name and outline the vertebrae of one volume in any orientation.
 
         Raises
         ------
@@ -63,10 +75,15 @@ class Analyzer:
         check_scope(candidates, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec)
+        return Located(canonical, maps, candidates, named, refined)
+
+    def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
+        """Return the analysis of one volume in any orientation; errors as in `locate`."""
+        located = self.locate(volume, progress)
         progress("paint labels", 0.85)
-        painted = paint_labels(refined, canonical.grid, self.threads)
+        painted = paint_labels(located.refined, located.volume.grid, self.threads)
         labels = LabelMap(volume.grid, volume.grid.canonical_order().undo(painted.labels))
-        findings = findings_of(refined, labels, (self.spec.refine, self.spec.decode), self._identity)
+        findings = findings_of(located.refined, labels, (self.spec.refine, self.spec.decode), self._identity)
         progress("done", 1.0)
         return Analysis(findings, labels)
 
