@@ -1,0 +1,122 @@
+"""Parts of the neural arch that C2 … T8 share: canal, pillars, pedicles, laminae, spinous processes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cspine.phantom.bones.combine import both
+from cspine.phantom.bones.primitives import Polyhedron, Solid, Strip, Tube, Vector
+from cspine.phantom.bones.sizes import VertebraSize
+from cspine.phantom.bones.stacking import JOINT_GAP_MM, FacetJoint
+
+FACET_REACH_MM = 6.5
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a vertebra meets its neighbors, and what its own shape is like.
+
+    Attributes
+    ----------
+    above, below
+        Facet joints in the own frame.
+    bevel
+        How far the sides of the inferior endplate rise, so that the uncinate processes below have room.
+    bifid
+        0 … 1: how deeply the spinous process is split.
+    twist
+        Sideways deviation of the spinous process in mm.
+    """
+
+    above: FacetJoint
+    below: FacetJoint
+    bevel: float = 0.0
+    bifid: float = 0.0
+    twist: float = 0.0
+
+
+def canal(size: VertebraSize, widen_mm: float = 0.0) -> Polyhedron:
+    """Return the vertebral canal as an endless vertical prism: a rounded triangle behind the body."""
+    front = size.body_depth / 2
+    half = size.canal_width / 2 + widen_mm
+    back = front + size.canal_depth + widen_mm
+    bend = front + 0.36 * size.canal_depth
+    near, far = 0.70 * half, 0.20 * half
+    faces: list[tuple[Vector, Vector]] = [((0, front, 0), (0, -1, 0)), ((0, back, 0), (0, 1, 0))]
+    for s in (1, -1):
+        faces += [
+            ((s * half, bend, 0), (s, 0, 0)),
+            ((s * half, bend, 0), (s * (back - bend), half - far, 0)),
+            ((s * half, front + 0.2 * size.canal_depth, 0), (s * 0.2 * size.canal_depth, -(half - near), 0)),
+        ]
+    return Polyhedron(tuple(faces), 2.0)
+
+
+def pillar(size: VertebraSize, fit: Fit) -> Polyhedron:
+    """Return the left articular pillar, cut by its two facets."""
+    gap = JOINT_GAP_MM / 2
+    above, below = fit.above, fit.below
+    n_above, n_below = above.normal, below.normal
+    front = min(above.y, below.y) - size.pillar_depth / 2
+    back = max(above.y, below.y) + size.pillar_depth / 2
+    half = size.pillar_width / 2
+    lean = (above.x - below.x) / max(above.z - below.z, 1)
+    middle = (above.x + below.x) / 2, (front + back) / 2, (above.z + below.z) / 2
+    faces: tuple[tuple[Vector, Vector], ...] = (
+        (above.facet(-gap), n_above),
+        (below.facet(gap), (-n_below[0], -n_below[1], -n_below[2])),
+        ((middle[0] + half, 0, middle[2]), (1, 0, -lean)),
+        ((middle[0] - half, 0, middle[2]), (-1, 0, lean)),
+        ((0, front, 0), (0, -1, 0)),
+        ((0, back, 0), (0, 1, 0)),
+        ((0, 0, above.z + FACET_REACH_MM), (0, 0, 1)),
+        ((0, 0, below.z - FACET_REACH_MM), (0, 0, -1)),
+    )
+    reach = np.linalg.norm([half, (back - front) / 2, (above.z - below.z) / 2 + FACET_REACH_MM])
+    return Polyhedron(faces, 2.6, middle, float(reach) + 1)
+
+
+def pedicle(size: VertebraSize, fit: Fit, z: float, half_height: float, half_width: float) -> Strip:
+    """Return the left pedicle, from the back corner of the body to the pillar."""
+    b = size.body_depth / 2
+    start = 0.33 * size.body_width, 0.45 * b, z
+    end = (fit.above.x + fit.below.x) / 2 - 0.12 * size.pillar_width, (fit.above.y + fit.below.y) / 2 - 1.0, z - 0.5
+    return Strip((start, end), (half_height, half_height * 1.15), (half_width, half_width))
+
+
+def laminae(size: VertebraSize, fit: Fit, z: float) -> tuple[Solid, Solid]:
+    """Return both laminae, leaning forward at their upper edges."""
+    back = size.body_depth / 2 + size.canal_depth
+    t = size.lamina_thickness / 2
+    outer = (fit.above.x + fit.below.x) / 2, (fit.above.y + fit.below.y) / 2 + 0.12 * size.pillar_depth, z
+    middle = 0.30 * size.canal_width, back - 0.28 * size.canal_depth + t, z - 0.5
+    path = (outer, middle, (0.0, back + 0.9 * t, z - 1.5))
+    h = size.lamina_height / 2
+    return both(Strip(path, (h * 0.95, h, h), (t * 1.05, t, t), (0.0, -0.30, 1.0)))
+
+
+def spinous_process(size: VertebraSize, fit: Fit, z: float) -> tuple[Solid, ...]:
+    """Return the spinous process; split at its end as far as `fit.bifid` says."""
+    back = size.body_depth / 2 + size.canal_depth
+    slope = np.deg2rad(size.spinous_slope_deg)
+    along = np.array([0.0, np.cos(slope), -np.sin(slope)])
+    root = np.array([0.0, back, z])
+    up = float(np.sin(slope)), 0.0, float(np.cos(slope))
+    up = (0.0, float(np.sin(slope)), float(np.cos(slope)))
+    length = size.spinous_length
+    tall = 0.42 * size.lamina_height
+    knob = 2.6 + 0.035 * length
+
+    def at(part: float, x: float = 0.0, rise: float = 0.0) -> Vector:
+        p = root + along * (length * part - knob * (part > 0.9)) + np.array(up) * rise
+        return float(x + fit.twist * part), float(p[1]), float(p[2])
+
+    thick = 0.55 * size.lamina_thickness
+    blade = Strip((at(0.0), at(0.45), at(0.8)), (tall, 0.72 * tall, 0.6 * tall), (thick * 1.35, thick, thick), up)
+    if fit.bifid <= 0:
+        return blade, Tube((at(0.7), at(1.0)), (0.8 * knob, knob))
+    spread = fit.bifid * (3.2 + 0.06 * length)
+    prong = knob * (1 - 0.35 * fit.bifid)
+    left = Tube((at(0.62, 0.8, -0.2 * tall), at(1.0, spread, -0.4 * tall)), (0.9 * prong, prong))
+    right = Tube((at(0.62, -0.8, -0.2 * tall), at(1.0, -spread, -0.4 * tall)), (0.9 * prong, 0.92 * prong))
+    return blade, left, right

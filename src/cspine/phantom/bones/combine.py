@@ -1,0 +1,156 @@
+"""Solids made of solids: unions, cuts, mirror images and smooth irregular deformation."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cspine.phantom.bones.primitives import Solid, smooth_max, smooth_min
+
+
+@dataclass(frozen=True)
+class Union:
+    """Several solids melted together with fillets of `blend_mm`."""
+
+    parts: tuple[Solid, ...]
+    blend_mm: float
+
+    @cached_property
+    def center(self) -> np.ndarray:
+        """Center of the enclosing sphere."""
+        low = np.min([p.center - p.radius for p in self.parts], axis=0)
+        high = np.max([p.center + p.radius for p in self.parts], axis=0)
+        middle: np.ndarray = ((low + high) / 2).astype(np.float32)
+        return middle
+
+    @cached_property
+    def radius(self) -> float:
+        """Radius of the enclosing sphere."""
+        return max(float(np.linalg.norm(p.center - self.center)) + p.radius for p in self.parts) + self.blend_mm / 4
+
+    def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
+        """Return the field; each part is evaluated only near its sphere."""
+        margin = np.float32(margin_mm + self.blend_mm)
+        out = np.full(len(points), margin, dtype=np.float32)
+        for part in self.parts:
+            near = _near(points, part, float(margin))
+            if near.size:
+                out[near] = smooth_min(out[near], part.value(points[near], float(margin)), self.blend_mm)
+        return out
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A solid less others, the new edges rounded over `blend_mm`."""
+
+    base: Solid
+    tools: tuple[Solid, ...]
+    blend_mm: float
+
+    @property
+    def center(self) -> np.ndarray:
+        """Center of the enclosing sphere."""
+        return self.base.center
+
+    @property
+    def radius(self) -> float:
+        """Radius of the enclosing sphere."""
+        return self.base.radius
+
+    def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
+        """Return the field."""
+        out = self.base.value(points, margin_mm)
+        for tool in self.tools:
+            near = _near(points, tool, margin_mm + self.blend_mm)
+            if near.size:
+                cut = -tool.value(points[near], margin_mm + self.blend_mm)
+                out[near] = smooth_max(out[near], cut, self.blend_mm)
+        return out
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """The mirror image of a solid, right for left."""
+
+    inner: Solid
+
+    @cached_property
+    def center(self) -> np.ndarray:
+        """Center of the enclosing sphere."""
+        return self.inner.center * np.array([-1, 1, 1], dtype=np.float32)
+
+    @property
+    def radius(self) -> float:
+        """Radius of the enclosing sphere."""
+        return self.inner.radius
+
+    def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
+        """Return the field."""
+        return self.inner.value(points * np.array([-1, 1, 1], dtype=np.float32), margin_mm)
+
+
+@dataclass(frozen=True)
+class Irregular:
+    """A solid bent by a few long waves and roughened by short ones, so that no two bones are alike.
+
+    Parameters
+    ----------
+    waves
+        Rows (wave vector xyz in 1/mm, phase, displacement xyz in mm), float32 (K, 7).
+    roughness
+        Rows (wave vector xyz in 1/mm, phase, amplitude in mm), float32 (M, 5).
+    """
+
+    inner: Solid
+    waves: np.ndarray
+    roughness: np.ndarray
+
+    @property
+    def center(self) -> np.ndarray:
+        """Center of the enclosing sphere."""
+        return self.inner.center
+
+    @property
+    def radius(self) -> float:
+        """Radius of the enclosing sphere."""
+        return self.inner.radius + float(np.abs(self.waves[:, 4:]).sum()) + float(np.abs(self.roughness[:, 4]).sum())
+
+    def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
+        """Return the field."""
+        bent = points
+        if len(self.waves):
+            bent = points + np.sin(points @ self.waves[:, :3].T + self.waves[:, 3]) @ self.waves[:, 4:]
+        out = self.inner.value(bent, margin_mm)
+        if len(self.roughness):
+            near = np.flatnonzero(np.abs(out) < margin_mm)
+            rough = np.sin(points[near] @ self.roughness[:, :3].T + self.roughness[:, 3])
+            out[near] += rough @ self.roughness[:, 4]
+        return out
+
+
+def irregular(solid: Solid, rng: np.random.Generator, bend_mm: float, rough_mm: float) -> Irregular:
+    """Return the solid with random smooth deformation; `bend_mm` and `rough_mm` are standard deviations."""
+    waves = _waves(rng, 5, (25.0, 60.0))
+    push = rng.normal(0, bend_mm * np.sqrt(2 / 5), (5, 3))
+    short = _waves(rng, 8, (5.0, 12.0))
+    lift = rng.normal(0, rough_mm * np.sqrt(2 / 8), (8, 1))
+    return Irregular(solid, np.hstack([waves, push]).astype(np.float32), np.hstack([short, lift]).astype(np.float32))
+
+
+def both(left: Solid) -> tuple[Solid, Solid]:
+    """Return a solid of the left side and its mirror image."""
+    return left, Mirrored(left)
+
+
+def _waves(rng: np.random.Generator, count: int, length_mm: tuple[float, float]) -> np.ndarray:
+    direction = rng.normal(size=(count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    number = 2 * np.pi / rng.uniform(*length_mm, size=(count, 1))
+    return np.hstack([direction * number, rng.uniform(0, 2 * np.pi, (count, 1))])
+
+
+def _near(points: np.ndarray, solid: Solid, margin_mm: float) -> np.ndarray:
+    if not np.isfinite(solid.radius):
+        return np.arange(len(points))
+    offset = points - solid.center
+    return np.flatnonzero(np.einsum("ij,ij->i", offset, offset) < np.float32(solid.radius + margin_mm) ** 2)

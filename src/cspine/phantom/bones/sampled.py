@@ -1,0 +1,166 @@
+"""Bones as true signed distances, sampled once on a fine lattice and interpolated afterwards."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from cspine.domain import Vertebra
+from cspine.phantom.bones.primitives import Solid
+
+BLOCK = 4
+PAD_MM = 4.5
+
+
+@dataclass(frozen=True, eq=False)
+class SampledBone:
+    """A bone whose distance is read from a lattice; the lattice is made at first use.
+
+    Parameters
+    ----------
+    name, vertebra
+        As in `Bone`.
+    solid
+        The shape; its zero level is the surface.
+    spacing_mm
+        Distance between lattice nodes.
+    region_mm
+        (2, 3) box that holds the surface, or ``None`` for the box of the solid's sphere.
+    """
+
+    name: str
+    vertebra: Vertebra | None
+    solid: Solid
+    spacing_mm: float = 0.6
+    region_mm: np.ndarray | None = None
+
+    @property
+    def bounds_mm(self) -> np.ndarray:
+        """(2, 3): minimum and maximum of the surface."""
+        return self._lattice.bounds_mm
+
+    @cached_property
+    def _lattice(self) -> "_Lattice":
+        region = self.region_mm
+        if region is None:
+            region = np.stack([self.solid.center - self.solid.radius, self.solid.center + self.solid.radius])
+        return _sample(self.solid, np.asarray(region, dtype=np.float64), self.spacing_mm)
+
+    def distance_mm(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return the signed distance, float32 (N,), of points (N, 3) in the own frame."""
+        return self._lattice.distance_mm(np.asarray(points_mm, dtype=np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Lattice:
+    origin_mm: np.ndarray
+    spacing_mm: float
+    distance: np.ndarray
+    bounds_mm: np.ndarray
+
+    def distance_mm(self, points: np.ndarray) -> np.ndarray:
+        index = (points - self.origin_mm.astype(np.float32)) / np.float32(self.spacing_mm)
+        inside = np.clip(index, 0, np.asarray(self.distance.shape, dtype=np.float32) - 1)
+        out = np.empty(len(points), dtype=np.float32)
+        ndimage.map_coordinates(self.distance, inside.T, output=out, order=1, mode="nearest")
+        beyond = np.linalg.norm(index - inside, axis=1) * np.float32(self.spacing_mm)
+        summed: np.ndarray = out + beyond
+        return summed
+
+
+def _sample(solid: Solid, region_mm: np.ndarray, spacing: float) -> _Lattice:
+    shape, origin, coarse = _coarse(solid, region_mm, spacing)
+    values = _fine(solid, origin, spacing, coarse)
+    crossing = _crossing(values)
+    box = ndimage.find_objects(crossing.astype(np.uint8))[0]
+    pad = int(np.ceil(PAD_MM / spacing))
+    keep = tuple(slice(max(s.start - pad, 0), min(s.stop + pad, n)) for s, n in zip(box, shape, strict=True))
+    origin = origin + spacing * np.array([s.start for s in keep])
+    values, crossing = values[keep], crossing[keep]
+    nodes = np.argwhere(crossing)
+    surface = _project(solid, values, nodes, origin, spacing)
+    distance = _redistance(values, crossing, nodes, surface, origin, spacing)
+    bounds = np.stack([surface.min(axis=0), surface.max(axis=0)]).astype(np.float64)
+    bounds.flags.writeable = False
+    return _Lattice(origin, spacing, distance, bounds)
+
+
+def _coarse(solid: Solid, region_mm: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the lattice shape, its origin, and the field at the middle of each block of nodes."""
+    step = BLOCK * spacing
+    blocks = np.ceil((region_mm[1] - region_mm[0] + 2 * PAD_MM) / step).astype(int)
+    origin = region_mm.mean(axis=0) - blocks * step / 2
+    axes = [origin[a] + (np.arange(blocks[a]) + 0.5) * step - spacing / 2 for a in range(3)]
+    centers = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.float32)
+    values = solid.value(centers, 1.5 * step).reshape(blocks)
+    return blocks * BLOCK, origin, values
+
+
+def _fine(solid: Solid, origin: np.ndarray, spacing: float, coarse: np.ndarray) -> np.ndarray:
+    """Return the field on all nodes, exact in blocks that the surface may cross."""
+    active = np.argwhere(np.abs(coarse) < BLOCK * spacing * 1.25)
+    offsets = np.stack(np.meshgrid(*[np.arange(BLOCK)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    index = active[:, None, :] * BLOCK + offsets[None]
+    points = (origin + spacing * index.reshape(-1, 3)).astype(np.float32)
+    filled = np.repeat(np.repeat(np.repeat(coarse, BLOCK, 0), BLOCK, 1), BLOCK, 2)
+    i, j, k = index.reshape(-1, 3).T
+    filled[i, j, k] = solid.value(points, 4 * spacing)
+    return filled
+
+
+def _crossing(values: np.ndarray) -> np.ndarray:
+    """Return which nodes have a neighbor on the other side of the surface."""
+    inside = values < 0
+    out = np.zeros_like(inside)
+    for axis in range(3):
+        a: list[slice] = [slice(None)] * 3
+        b: list[slice] = [slice(None)] * 3
+        a[axis], b[axis] = slice(None, -1), slice(1, None)
+        change = inside[tuple(a)] != inside[tuple(b)]
+        out[tuple(a)] |= change
+        out[tuple(b)] |= change
+    return out
+
+
+def _project(solid: Solid, values: np.ndarray, nodes: np.ndarray, origin: np.ndarray, spacing: float) -> np.ndarray:
+    """Return the surface points (K, 3) that belong to nodes beside the surface, by two Newton steps."""
+    gradient = np.empty((len(nodes), 3), dtype=np.float32)
+    for axis in range(3):
+        up, down = nodes.copy(), nodes.copy()
+        up[:, axis] = np.minimum(up[:, axis] + 1, values.shape[axis] - 1)
+        down[:, axis] = np.maximum(down[:, axis] - 1, 0)
+        gradient[:, axis] = (values[tuple(up.T)] - values[tuple(down.T)]) / np.float32(2 * spacing)
+    square = np.maximum((gradient**2).sum(axis=1), 0.05)
+    points = (origin + spacing * nodes).astype(np.float32)
+    field = values[tuple(nodes.T)]
+    for _ in range(2):
+        step = np.clip(field / np.sqrt(square), -spacing, spacing)
+        points = points - (step / np.sqrt(square))[:, None] * gradient
+        field = solid.value(points, 4 * spacing)
+    return points
+
+
+def _redistance(
+    values: np.ndarray,
+    crossing: np.ndarray,
+    nodes: np.ndarray,
+    surface: np.ndarray,
+    origin: np.ndarray,
+    spacing: float,
+) -> np.ndarray:
+    """Return the signed distance of every node to the surface points of the nearest node beside the surface."""
+    which = np.zeros(crossing.shape, dtype=np.int32)
+    which[crossing] = np.arange(len(nodes), dtype=np.int32)
+    nearest = ndimage.distance_transform_edt(~crossing, return_distances=False, return_indices=True)
+    owner = which[tuple(nearest)]
+    square = np.zeros(crossing.shape, dtype=np.float32)
+    for axis in range(3):
+        coordinate = (origin[axis] + spacing * np.arange(crossing.shape[axis])).astype(np.float32)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        square += (coordinate.reshape(shape) - surface[:, axis][owner]) ** 2
+    distance: np.ndarray = np.sqrt(square)
+    np.negative(distance, out=distance, where=values < 0)
+    distance.flags.writeable = False
+    return distance
