@@ -76,7 +76,30 @@ class VertebraSize:
         return (self.height_front + self.height_back) / 2
 
 
-FIELDS = ["body_width", "body_depth", "height_front", "height_back", "disc_below", "uncinate_height", "canal_width", "canal_depth", "joint_x", "joint_y", "joint_angle_deg", "pillar_width", "pillar_depth", "lamina_thickness", "lamina_height", "spinous_length", "spinous_slope_deg", "total_width", "foramen_diameter", "dens_height", "dens_width", "dens_depth"]
+FIELDS = [
+    "body_width",
+    "body_depth",
+    "height_front",
+    "height_back",
+    "disc_below",
+    "uncinate_height",
+    "canal_width",
+    "canal_depth",
+    "joint_x",
+    "joint_y",
+    "joint_angle_deg",
+    "pillar_width",
+    "pillar_depth",
+    "lamina_thickness",
+    "lamina_height",
+    "spinous_length",
+    "spinous_slope_deg",
+    "total_width",
+    "foramen_diameter",
+    "dens_height",
+    "dens_width",
+    "dens_depth",
+]
 
 _FEMALE_MEANS = {
     Vertebra.C1: (0, 0, 0, 0, 0, 0, 27.5, 29.0, 16.0, 0, 0, 13.0, 18.5, 4.6, 8.0, 0, 0, 73.4, 6.2, 0, 0, 0),
