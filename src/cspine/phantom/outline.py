@@ -8,6 +8,7 @@ from cspine.domain import Grid
 from cspine.phantom.soft_anatomy import NECK_OUTLINE, SHOULDER_OUTLINE, Tube
 from cspine.phantom.spine_axis import SpineAxis
 
+_SEED_REACH_MM = 14.0  # a seed claims nothing farther off
 _BLEND_MM = 14.0  # how softly head, neck and shoulders grow together
 # Head and face in the frame of C1, mm at scale 1: center and half axes.
 _HEAD = ((0.0, -6.0, 68.0), (75.0, 93.0, 87.0))
@@ -104,13 +105,12 @@ def tube_mm(axes: Axes, rows: np.ndarray, turn_rad: np.ndarray | float = 0.0) ->
 def _ellipse_distance(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Return k0 (k0 − 1) / k1, exact on the surface and near it (first order)."""
     k0 = np.sqrt(inner)
-    distance: np.ndarray = k0 * (k0 - 1) / np.sqrt(np.maximum(outer, 1e-12))
-    return distance
+    return np.asarray(k0 * (k0 - 1) / np.sqrt(np.maximum(outer, 1e-12)))
 
 
 def _soft_min(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
     h = np.maximum(blend - np.abs(a - b), 0) / np.float32(blend)
-    return np.minimum(a, b) - h * h * np.float32(blend / 4)
+    return np.asarray(np.minimum(a, b) - h * h * np.float32(blend / 4))
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,9 @@ def paint_tube(out: np.ndarray, axes: Axes, tube: Tube, grow_mm: float = 0.0, ov
         target[hit] = tube.tissue
 
 
-def _window(axes: Axes, rows: np.ndarray, margin: float = 1.0) -> tuple[slice, slice] | None:
-    """Return the rows and columns that ellipses can reach."""
-    reach = rows[:, 2:].max(axis=1) * margin
+def _window(axes: Axes, rows: np.ndarray, margin_mm: float = 0.0) -> tuple[slice, slice] | None:
+    """Return the rows and columns within a margin of ellipses."""
+    reach = rows[:, 2:].max(axis=1) + margin_mm
     found = []
     for along, k in ((axes.y, 1), (axes.x, 0)):
         start = int(np.searchsorted(along, (rows[:, k] - reach).min()))
@@ -227,14 +227,14 @@ def _window(axes: Axes, rows: np.ndarray, margin: float = 1.0) -> tuple[slice, s
     return found[0], found[1]
 
 
-def muscle_fields(axes: Axes, tubes: list[Tube]) -> tuple[np.ndarray, np.ndarray]:
-    """Share the neck among muscles: each place goes to the seed whose ellipse is nearest.
+def seed_fields(axes: Axes, tubes: list[Tube]) -> tuple[np.ndarray, np.ndarray]:
+    """Share space among seeds: each place goes to the tube whose ellipse is nearest.
 
     Returns
     -------
     tuple
-        float32 (slice, row, column) twice: distance to the nearest seed's ellipse (mm, negative inside), and half
-        the lead over the second nearest, which is about the distance from the border between two muscles.
+        float32 (slice, row, column) twice: distance to the nearest tube's ellipse (mm, negative inside), and half
+        the lead over the second nearest, which is about the distance from the border between two shares.
     """
     far = np.float32(30.0)
     first = np.full((axes.z.size, axes.y.size, axes.x.size), far, dtype=np.float32)
@@ -245,7 +245,7 @@ def muscle_fields(axes: Axes, tubes: list[Tube]) -> tuple[np.ndarray, np.ndarray
             if part.size == 0:
                 continue
             rows = tube.at(axes.z[part])
-            window = _window(axes, rows, 2.0)
+            window = _window(axes, rows, _SEED_REACH_MM)
             if window is None:
                 continue
             ky, kx = window

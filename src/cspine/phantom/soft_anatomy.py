@@ -100,6 +100,9 @@ MUSCLES: tuple[Shape, ...] = (
     Shape("digastric", Tissue.MUSCLE, ((2.2, 24, -72, 7, 14), (3.6, 16, -68, 8, 12))),
     Shape("strap", Tissue.MUSCLE, ((3.8, 9, -68, 8, 4), (5.5, 14, -64, 10, 4), (8.6, 14, -62, 13, 4)), 25),
     Shape("pharyngeal wall", Tissue.MUSCLE, ((0.5, 15, -38, 4, 8), (3, 17, -40, 4, 9), (5, 17, -44, 4, 10))),
+    Shape("rhomboid", Tissue.MUSCLE, ((7.4, 20, 42, 16, 3), (10, 44, 44, 30, 3.5), (14, 60, 44, 26, 3.5))),
+    Shape("semispinalis thoracis", Tissue.MUSCLE, ((7.5, 14, 38, 9, 4), (14, 14, 34, 10, 5))),
+    Shape("platysma", Tissue.MUSCLE, ((3, 36, -62, 12, 1), (6, 44, -44, 14, 1)), -45),
     Shape("supraspinatus", Tissue.MUSCLE, ((7.6, 92, 30, 30, 12), (9.5, 100, 26, 36, 14))),
     Shape("deltoid", Tissue.MUSCLE, ((7.8, 160, 10, 30, 22), (9.5, 185, 5, 24, 42), (14, 190, 5, 20, 40))),
     Shape("infraspinatus", Tissue.MUSCLE, ((9.3, 100, 48, 36, 9), (14, 100, 52, 40, 10))),
@@ -111,6 +114,20 @@ MUSCLES: tuple[Shape, ...] = (
 FRONT_MUSCLES: tuple[Shape, ...] = (
     Shape("longus colli", Tissue.MUSCLE, ((1.2, 5, -2.5, 4, 2), (3, 8, -2.5, 6, 2.8), (5, 10, -2, 7, 3.6), (8, 10, -2, 6, 3.4), (10, 7, -1, 4, 2))),
     Shape("longus capitis", Tissue.MUSCLE, ((-0.2, 9, -5, 7, 4), (2, 14, -3, 7, 4), (4.5, 18, 0, 5, 4))),
+)  # fmt: skip
+
+# Fat that no muscle grows into.
+FAT_PADS: tuple[Shape, ...] = (
+    Shape("posterior triangle", Tissue.FAT, ((3, 50, 8, 4, 7), (5, 52, -2, 6, 10), (7, 60, -12, 10, 10), (8.5, 74, -22, 16, 10))),
+    Shape("carotid sheath", Tissue.FAT, ((-0.4, 27, -30, 7, 6), (2, 29, -31, 8, 7), (4, 28, -36, 9, 7), (7, 26, -44, 8, 7), (9.5, 20, -54, 9, 8))),
+    Shape("parapharyngeal", Tissue.FAT, ((-0.8, 25, -44, 3, 9), (1, 25, -42, 4, 9), (2.4, 24, -44, 3, 7))),
+    Shape("cheek", Tissue.FAT, ((-2, 44, -72, 8, 12), (0, 45, -74, 8, 12), (2, 40, -80, 5, 9))),
+    Shape("supraclavicular", Tissue.FAT, ((7.8, 52, -34, 10, 9), (9, 60, -36, 18, 12), (10.2, 66, -44, 14, 9))),
+    Shape("axilla", Tissue.FAT, ((9, 118, -14, 14, 14), (11, 116, -22, 22, 24), (15, 118, -26, 16, 34))),
+    Shape("nape", Tissue.FAT, ((0.8, 0, 44, 2, 8), (4, 0, 50, 1.2, 9), (8, 0, 52, 1.0, 6)), 0, False),
+    Shape("below the occiput", Tissue.FAT, ((0, 10, 38, 5, 4), (1.8, 8, 36, 4, 4))),
+    Shape("before the epiglottis", Tissue.FAT, ((3.6, 0, -62, 9, 5), (4.7, 0, -62, 8, 4)), 0, False),
+    Shape("upper mediastinum", Tissue.FAT, ((8.8, 0, -56, 12, 8), (11, 0, -62, 18, 14)), 0, False),
 )  # fmt: skip
 
 AIRWAY: tuple[Shape, ...] = (
@@ -171,12 +188,13 @@ NECK_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
 )  # fmt: skip
 # Shoulders with the arms down: level, middle v, half width, half depth.
 SHOULDER_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
-    (6.6, 26, 62, 14), (7.4, 22, 105, 20), (8.1, 14, 160, 30), (8.7, 8, 196, 42), (9.5, 2, 212, 54), (11, 0, 220, 60), (18, -6, 222, 62),
+    (6.3, 30, 58, 24), (7.2, 25, 96, 32), (7.9, 18, 146, 40), (8.5, 10, 184, 50), (9.3, 3, 208, 60), (11, -2, 220, 68), (18, -8, 222, 74),
 )  # fmt: skip
 
 __all__ = [
     "AIRWAY",
     "ARTERIES",
+    "FAT_PADS",
     "FRONT_MUSCLES",
     "HEAD_AIR",
     "LUNGS",

@@ -1,6 +1,7 @@
 """Painting of soft tissue classes, from the skin inward; each step paints over what came before."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from cspine.phantom.outline import (
     Build,
     Ripple,
     ellipsoid_mm,
-    muscle_fields,
     paint_tube,
+    seed_fields,
     skin_distance_mm,
     table_y_mm,
 )
@@ -25,10 +26,10 @@ from cspine.phantom.support import paint_support
 from cspine.phantom.tissue import Tissue
 
 _OUTLINE_STEP_MM = 5.0
-_MUSCLE_STEP_MM = 2.5
+_MUSCLE_STEPS = 1.6  # voxels: thin planes need about the resolution that shows them
 _SKIN_MM = 1.8
-_FASCIA_MM = 0.45  # half of the fat plane between two muscles
-_REACH_MM = 4.5  # how far a muscle grows beyond its ellipse when nothing else claims the place
+_FASCIA_MM = 0.35  # half of the fat plane between two muscles
+_REACH_MM = 10.0  # how far a muscle grows beyond its ellipse when nothing else claims the place
 
 
 def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads: int) -> np.ndarray:
@@ -59,7 +60,12 @@ def _smoothly(
     coarse = grid.at_spacing((z, y, x))
     n = coarse.shape
     coarse = coarse.crop(Box((-1, -1, -1), (n[0] + 1, n[1] + 1, n[2] + 1)))
-    return tuple(resample(f, coarse, grid, fill=0.0, threads=threads) for f in fields(Axes.of(coarse)))
+    axes = Axes.of(coarse)
+    parts = np.array_split(axes.z, min(2 * threads, axes.z.size)) if threads > 1 else [axes.z]
+    with ThreadPoolExecutor(threads) as pool:
+        done = list(pool.map(lambda part: fields(Axes(part, axes.y, axes.x)), parts))
+    whole = (np.concatenate(pieces) for pieces in zip(*done, strict=True))
+    return tuple(resample(field, coarse, grid, fill=0.0, threads=threads) for field in whole)
 
 
 def _layers(skin: np.ndarray, axes: Axes, axis: SpineAxis, body: Body) -> np.ndarray:
@@ -97,15 +103,18 @@ def _paint_muscles(
     """Leave muscle only where a muscle is nearest, with fat between muscles."""
     tubes = _placed(anatomy.MUSCLES, axis, rng, False, body.muscle)
     tubes += _placed(anatomy.FRONT_MUSCLES, axis, rng, True, body.muscle)
+    pads = _placed(anatomy.FAT_PADS, axis, rng, False, np.sqrt(body.fat_mm / 7.0).clip(0.6, 1.5))
     warp = Ripple.sample(rng, 28, 1.3)
 
     def shares(axes: Axes) -> tuple[np.ndarray, ...]:
-        nearest, lead = muscle_fields(axes, tubes)
-        return nearest + warp.on(axes), lead
+        nearest, lead = seed_fields(axes, tubes)
+        pad, _ = seed_fields(axes, pads)
+        wave = warp.on(axes)
+        return np.maximum(nearest - _REACH_MM, nearest - pad) + wave, lead + 0.15 * wave
 
-    nearest, lead = _smoothly(grid, _MUSCLE_STEP_MM, threads, shares)
-    planes = _FASCIA_MM * (0.6 + 1.6 * body.fatty_muscle) + 0.03 * body.fat_mm
-    empty = (nearest > _REACH_MM) | (lead < planes)
+    beyond, lead = _smoothly(grid, _MUSCLE_STEPS * min(grid.spacing_mm), threads, shares)
+    planes = _FASCIA_MM * (0.7 + 1.2 * body.fatty_muscle) + 0.02 * body.fat_mm
+    empty = (beyond > 0) | (lead < planes)
     out[empty & (out == Tissue.MUSCLE)] = Tissue.FAT
 
 

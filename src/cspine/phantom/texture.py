@@ -62,23 +62,23 @@ def textured_hu(
         0 … 1, share of muscle that fat streaks reach.
     """
     grain = periodic_noise(rng, (1.2, 0.9, 0.9), spacing_mm)
-    strand = periodic_noise(rng, (5.0, 2.2, 2.2), spacing_mm)
-    fiber = periodic_noise(rng, (9.0, 1.6, 1.6), spacing_mm)
+    strand = periodic_noise(rng, (6.0, 2.4, 2.4), spacing_mm)
+    fiber = periodic_noise(rng, (10.0, 2.0, 1.4), spacing_mm)
     amplitude = np.zeros(256, dtype=np.float32)
     for tissue, std in _GRAIN_HU.items():
         amplitude[tissue] = std
     rows, columns = (np.arange(n) % _TILE for n in classes.shape[1:])
     out = np.empty(classes.shape, dtype=np.float32)
-    streak_limit = np.float32(2.6 - 1.4 * fatty_muscle)
+    fatty = np.float32(20 + 70 * fatty_muscle)
 
     def one(k: int) -> None:
         plane = classes[k]
         noise, thread, line = (t[k % _TILE][np.ix_(rows, columns)] for t in (grain, strand, fiber))
         hu = table[plane] + amplitude[plane] * noise
-        fat, muscle = plane == Tissue.FAT, plane == Tissue.MUSCLE
-        hu[fat] += 75 * np.exp(-((thread[fat] / 0.10) ** 2))
-        hu[muscle] -= 75 * np.clip(line[muscle] - streak_limit, 0, 1)
-        lung = plane == Tissue.LUNG
+        fat, muscle, lung = (plane == t for t in (Tissue.FAT, Tissue.MUSCLE, Tissue.LUNG))
+        hu[fat] += 45 * np.exp(-((thread[fat] / 0.09) ** 2)) * (noise[fat] > -0.3)
+        # Thin sheets of fat along the fibers, in some bundles more than in others.
+        hu[muscle] -= fatty * np.exp(-((line[muscle] / 0.16) ** 2)) * np.clip(thread[muscle] + 0.5, 0, 1.5)
         hu[lung] += 500 * np.clip(thread[lung] - 1.6, 0, 1)
         out[k] = hu
 
