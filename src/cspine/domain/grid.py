@@ -128,7 +128,8 @@ class Grid:
     @cached_property
     def directions(self) -> np.ndarray:
         """3×3; row ``i`` is the LPS unit vector of array axis ``i``."""
-        return (self.affine[:3, :3] / np.asarray(self.spacing_mm)).T
+        rows: np.ndarray = (self.affine[:3, :3] / np.asarray(self.spacing_mm)).T
+        return rows
 
     @property
     def extent_mm(self) -> tuple[float, float, float]:
@@ -144,12 +145,14 @@ class Grid:
     def to_world(self, index_zyx: np.ndarray) -> np.ndarray:
         """Map indices (…, 3) in (slice, row, column) to LPS mm (…, 3) in (x, y, z)."""
         index = np.asarray(index_zyx, dtype=np.float64)
-        return index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        world: np.ndarray = index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return world
 
     def to_index(self, world_lps_mm: np.ndarray) -> np.ndarray:
         """Map LPS mm (…, 3) in (x, y, z) to fractional indices (…, 3) in (slice, row, column)."""
         offset = np.asarray(world_lps_mm, dtype=np.float64) - self.affine[:3, 3]
-        return offset @ self._inverse.T
+        index: np.ndarray = offset @ self._inverse.T
+        return index
 
     def index_map_to(self, other: "Grid") -> np.ndarray:
         """Return the 4×4 matrix from homogeneous indices of this grid to those of `other`."""
@@ -182,7 +185,11 @@ class Grid:
 
         Oblique grids go to the nearest axes; no voxel value changes.
         """
-        cosines = CANONICAL_DIRECTIONS @ self.directions.T
+        return self.order_toward(CANONICAL_DIRECTIONS)
+
+    def order_toward(self, directions: np.ndarray) -> AxisOrder:
+        """Return the axis order that brings this grid's axes nearest to other `directions` (3×3, rows are axes)."""
+        cosines = directions @ self.directions.T
         order = _best_permutation(np.abs(cosines))
         flips = tuple(bool(cosines[new, old] < 0) for new, old in enumerate(order))
         return AxisOrder(order, (flips[0], flips[1], flips[2]))
