@@ -5,6 +5,7 @@ overlapping shells do not disturb; the size from the triangle of the nearest sur
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def read_obj(path: Path) -> Surface:
             vertices.append([float(x) for x in rest.split()[:3]])
         elif word == "f":
             corners = [int(x.split("/")[0]) - 1 for x in rest.split()]
-            faces.extend((corners[0], b, c) for b, c in zip(corners[1:-1], corners[2:], strict=True))
+            faces.extend((corners[0], b, c) for b, c in pairwise(corners[1:]))
     if not faces:
         raise ConfigError(f"{path}: no faces in this OBJ file; give a surface mesh")
     return Surface(np.array(vertices), np.array(faces))

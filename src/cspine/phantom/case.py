@@ -1,0 +1,155 @@
+"""From a specification to a scanned case with its truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, Volume
+from cspine.phantom.anatomy import PROCEDURAL, mesh_anatomy, procedural_anatomy
+from cspine.phantom.assembly import assemble, sample_discs
+from cspine.phantom.posture import orientations
+from cspine.phantom.raster import Slab, box_corners, over_slabs
+from cspine.phantom.render import render_hu, render_labels
+from cspine.phantom.scanner import Scanner, native_grid, scan
+from cspine.phantom.spec import PhantomSpec
+from cspine.phantom.subject import Subject
+from cspine.phantom.warp import sample_warp
+
+FINEST_MM = 0.5
+_MOST_FINE_VOXELS = 70e6
+_BEYOND_MM = 4.0  # the fine grid reaches beyond the field, for blur and motion
+_AROUND_STEP_MM = 6.0
+_AROUND_HALF_MM = 270.0
+_TRUTH_STEP_MM = 1.0
+# Streams of random numbers; each part of a case draws from its own.
+_BONES, _POSTURE, _TISSUE, _SCAN = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A phantom CT and what is true of it.
+
+    Attributes
+    ----------
+    labels
+        Every vertebra with a bone, C1 … T8, on the grid of the volume.
+    """
+
+    volume: Volume
+    labels: LabelMap
+    truth: GroundTruth
+
+
+def make_subject(spec: PhantomSpec) -> Subject:
+    """Grow and pose the person of a specification."""
+    bones = _stream(spec, _BONES)
+    if spec.anatomy == PROCEDURAL:
+        anatomy = procedural_anatomy(female=spec.female, scale=spec.scale, rng=bones)
+    else:
+        anatomy = mesh_anatomy(spec.anatomy, female=spec.female, scale=spec.scale, rng=bones)
+    posture = _stream(spec, _POSTURE)
+    turns = orientations(spec.posture, posture)
+    skeleton = assemble(anatomy, turns, sample_discs(posture, spec.degeneration), spec.density, spec.scale)
+    seed = int(_stream(spec, _TISSUE).integers(2**62))
+    return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed)
+
+
+def make_case(spec: PhantomSpec, threads: int = 4) -> Case:
+    """Make the CT of a specification; the same bytes each time, whatever the threads."""
+    return scan_subject(make_subject(spec), spec, threads)
+
+
+def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
+    """Scan a person with the scanner and over the field of a specification."""
+    grid = field_grid(subject, spec)
+    fine = fine_grid(grid)
+    hu = render_hu(subject, fine, threads)
+    around = around_grid(subject)
+    whole = Volume(around, render_hu(subject, around, threads))
+    volume = scan(hu, fine, spec.scanner, _stream(spec, _SCAN), target=grid, whole_body=whole)
+    return Case(volume, render_labels(subject, grid, threads), ground_truth(subject, grid, spec.scanner, threads))
+
+
+def field_grid(subject: Subject, spec: PhantomSpec) -> Grid:
+    """Return the grid of the series that a specification asks for."""
+    centers, field = subject.centers_lps_mm, spec.coverage
+    top = centers[field.top][2] + field.top_mm
+    bottom = min(centers[field.bottom][2] - field.bottom_mm, top - 2 * spec.scanner.spacing_mm)
+    seen = np.array([centers[Vertebra(v)] for v in range(field.top, field.bottom + 1)])
+    x, y = seen[:, :2].mean(axis=0) + field.offset_mm
+    return native_grid(spec.scanner, (float(x), float(y), (top + bottom) / 2), top, bottom)
+
+
+def fine_grid(target: Grid) -> Grid:
+    """Return the upright grid on which a body is painted before it is scanned onto `target`."""
+    corners = target.to_world(box_corners(np.zeros(3), np.array(target.shape) - 1.0))
+    low, high = corners.min(axis=0) - _BEYOND_MM, corners.max(axis=0) + _BEYOND_MM
+    size = high - low
+    across = max(FINEST_MM, 0.9 * min(target.spacing_mm[1:]))
+    along = float(np.clip(0.6 * target.spacing_mm[0], FINEST_MM, 1.0))
+    excess = np.prod(size) / (across**2 * along) / _MOST_FINE_VOXELS
+    if excess > 1:
+        across, along = across * np.cbrt(excess), along * np.cbrt(excess)
+    x, y, z = (int(n) for n in np.ceil(size / np.array([across, across, along])) + 1)
+    return Grid.from_axes((z, y, x), (along, across, across), (float(low[0]), float(low[1]), float(high[2])))
+
+
+def around_grid(subject: Subject) -> Grid:
+    """Return a coarse grid over everything that rays can pass."""
+    centers = np.array(list(subject.centers_lps_mm.values())[: Vertebra.T8])
+    top, bottom = float(centers[:, 2].max()) + 180.0, float(centers[:, 2].min())
+    count = int(2 * _AROUND_HALF_MM / _AROUND_STEP_MM)
+    slices = int((top - bottom) / _AROUND_STEP_MM)
+    x, y = centers[3, :2] - _AROUND_HALF_MM
+    return Grid.from_axes((slices, count, count), (_AROUND_STEP_MM,) * 3, (float(x), float(y), top))
+
+
+def ground_truth(subject: Subject, grid: Grid, scanner: Scanner, threads: int = 4) -> GroundTruth:
+    """Return every vertebra of which any part lies in the field.
+
+    The visible fraction is the share of the bone's volume, on a lattice of 1 mm, inside the outer faces of the field
+    and inside the reconstruction circle.
+    """
+    bones = [p for p in subject.skeleton.bones if p.bone.vertebra is not None]
+    centers = subject.centers_lps_mm
+    lattice = _truth_lattice(np.array(list(centers.values())[: Vertebra.T8]))
+    totals, seen = np.zeros(len(bones), dtype=np.int64), np.zeros(len(bones), dtype=np.int64)
+    parts: list[tuple[int, int, int]] = []
+
+    def work(slab: Slab) -> None:
+        for k, placed in enumerate(bones):
+            for hits in slab.hits(placed, 0.0):
+                z, y, x = np.unravel_index(hits.flat, (slab.slices.stop - slab.start_slice, *lattice.shape[1:]))
+                world = lattice.to_world(np.stack([z + slab.start_slice, y, x], axis=1))
+                parts.append((k, len(world), int(in_field(grid, scanner, world).sum())))
+
+    over_slabs(lattice, subject.warp, work, threads)
+    for k, total, inside in parts:
+        totals[k] += total
+        seen[k] += inside
+    truths = [
+        VertebraTruth(p.bone.vertebra, centers[p.bone.vertebra], float(seen[k] / totals[k]))
+        for k, p in enumerate(bones)
+        if p.bone.vertebra is not None and seen[k] > 0
+    ]
+    return GroundTruth(tuple(sorted(truths, key=lambda t: t.vertebra)))
+
+
+def in_field(grid: Grid, scanner: Scanner, world_lps_mm: np.ndarray) -> np.ndarray:
+    """Return bool (N,): which points (N, 3) a series shows."""
+    index = grid.to_index(world_lps_mm)
+    size = np.array(grid.shape)
+    inside = ((index >= -0.5) & (index < size - 0.5)).all(axis=1)
+    from_middle = (index - (size - 1) / 2)[:, 1:] * np.array(grid.spacing_mm[1:])
+    shown: np.ndarray = inside & (np.linalg.norm(from_middle, axis=1) <= scanner.circle_mm / 2)
+    return shown
+
+
+def _truth_lattice(centers_mm: np.ndarray) -> Grid:
+    low, high = centers_mm.min(axis=0) - 90.0, centers_mm.max(axis=0) + 90.0
+    x, y, z = (int(n) for n in np.ceil((high - low) / _TRUTH_STEP_MM))
+    return Grid.from_axes((z, y, x), (_TRUTH_STEP_MM,) * 3, (float(low[0]), float(low[1]), float(high[2])))
+
+
+def _stream(spec: PhantomSpec, which: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(which,)))

@@ -1,0 +1,224 @@
+"""Paint a skeleton onto a grid: bone labels, tissue classes for training, Hounsfield units for the scanner."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from cspine.domain import Grid, LabelMap, Vertebra
+from cspine.phantom.raster import Hits, Slab, over_slabs
+from cspine.phantom.skeleton import Bone, PlacedBone
+from cspine.phantom.soft_tissue import paint_body, paint_tissue
+from cspine.phantom.subject import Subject
+from cspine.phantom.tissue import Tissue
+from cspine.phantom.warp import Warp
+
+# Codes of bones that are no vertebra, above those of `Vertebra`; by the beginning of the name.
+SKULL, JAW, RIB, GIRDLE, THROAT = 30, 31, 32, 33, 34
+_OTHER_BONE = 35
+_CODES: tuple[tuple[str, int], ...] = (
+    ("skull", SKULL),
+    ("jaw", JAW),
+    ("mandible", JAW),
+    ("tooth", JAW),
+    ("teeth", JAW),
+    ("rib", RIB),
+    ("clavicle", GIRDLE),
+    ("scapula", GIRDLE),
+    ("humerus", GIRDLE),
+    ("hyoid", THROAT),
+    ("thyroid", THROAT),
+    ("cricoid", THROAT),
+)
+_CARTILAGE = ("thyroid", "cricoid", "arytenoid")
+_TEETH = ("tooth", "teeth")
+
+_BODY_STEP_MM = 0.8  # soft tissue is painted at this step and interpolated: a scanner blurs more
+_WARP_STEP_MM = 10.0
+_TEXTURE_NODES = 64
+_TEXTURE_MM = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class TissueMap:
+    """What fills every voxel, for training with random intensities.
+
+    Attributes
+    ----------
+    tissue
+        uint8 `Tissue`, (slice, row, column).
+    bones
+        uint8: value of `Vertebra`, or `SKULL`, `JAW`, `RIB`, `GIRDLE`, `THROAT` …; 0 where no bone is.
+    centers_lps_mm
+        Origin of the own frame of every vertebra C1 … T12, in view or not.
+    """
+
+    grid: Grid
+    tissue: np.ndarray
+    bones: np.ndarray
+    centers_lps_mm: dict[Vertebra, tuple[float, float, float]]
+
+
+def bone_code(bone: Bone) -> int:
+    """Return the value of a bone in label arrays."""
+    if bone.vertebra is not None:
+        return int(bone.vertebra)
+    return next((code for prefix, code in _CODES if bone.name.startswith(prefix)), _OTHER_BONE)
+
+
+def render_tissue(subject: Subject, grid: Grid, threads: int = 1) -> TissueMap:
+    """Paint tissue classes and bone labels on a grid of 1–3 mm."""
+    tissue = _warped_tissue(subject, grid)
+    bones = np.zeros(grid.shape, dtype=np.uint8)
+    thinnest = 0.5 * min(grid.spacing_mm)
+
+    def work(slab: Slab) -> None:
+        labels, classes = bones[slab.slices].reshape(-1), tissue[slab.slices].reshape(-1)
+        nearest = np.zeros(labels.size, dtype=np.float32)
+        for placed in subject.skeleton.bones:
+            for hits in slab.hits(placed, 0.0):
+                deepest = hits.distance_mm < nearest[hits.flat]
+                flat, distance = hits.flat[deepest], hits.distance_mm[deepest]
+                nearest[flat] = distance
+                labels[flat] = bone_code(placed.bone)
+                classes[flat] = _bone_classes(placed, distance, thinnest)
+
+    over_slabs(grid, subject.warp, work, threads)
+    return TissueMap(grid, tissue, bones, subject.centers_lps_mm)
+
+
+def render_labels(subject: Subject, grid: Grid, threads: int = 4) -> LabelMap:
+    """Label the voxels whose centers lie in a vertebra."""
+    labels = np.zeros(grid.shape, dtype=np.uint8)
+    vertebrae = [p for p in subject.skeleton.bones if p.bone.vertebra is not None]
+
+    def work(slab: Slab) -> None:
+        flat_labels = labels[slab.slices].reshape(-1)
+        nearest = np.zeros(flat_labels.size, dtype=np.float32)
+        for placed in vertebrae:
+            for hits in slab.hits(placed, 0.0):
+                deepest = hits.distance_mm < nearest[hits.flat]
+                flat = hits.flat[deepest]
+                nearest[flat] = hits.distance_mm[deepest]
+                flat_labels[flat] = bone_code(placed.bone)
+
+    over_slabs(grid, subject.warp, work, threads)
+    return LabelMap(grid, labels)
+
+
+def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
+    """Paint soft tissue and bone in HU, float32 (slice, row, column), edges smoothed within a voxel; no noise."""
+    rng = subject.rng()
+    hu = _warped_body(subject, grid, rng, threads)
+    textures = [_texture(rng) for _ in range(2)]
+    width = float(np.mean(grid.spacing_mm))
+
+    def work(slab: Slab) -> None:
+        flat_hu = hu[slab.slices].reshape(-1)
+        for placed in subject.skeleton.bones:
+            for hits in slab.hits(placed, width / 2):
+                cover = np.clip(0.5 - hits.distance_mm / width, 0, 1)
+                bone = _bone_hu(placed, hits, textures, width)
+                flat_hu[hits.flat] += cover * (bone - flat_hu[hits.flat])
+
+    over_slabs(grid, subject.warp, work, threads)
+    return hu
+
+
+def _bone_classes(placed: PlacedBone, distance_mm: np.ndarray, thinnest_mm: float) -> np.ndarray | int:
+    name = placed.bone.name
+    if name.startswith(_CARTILAGE):
+        return int(Tissue.CARTILAGE)
+    if name.startswith(_TEETH):
+        return int(Tissue.TOOTH)
+    shell = distance_mm > -max(placed.cortex_mm, thinnest_mm)
+    return np.where(shell, np.uint8(Tissue.CORTEX), np.uint8(Tissue.CANCELLOUS))
+
+
+def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_mm: float) -> np.ndarray:
+    """Return HU of bone: an uneven shell, spongy bone that thins out inward, trabeculae."""
+    depth = -hits.distance_mm
+    place = np.floor(hits.own_mm / np.float32(_TEXTURE_MM)).astype(np.int32)
+    fine = textures[0][tuple((place % _TEXTURE_NODES).T)]
+    broad = textures[1][tuple((place // 6 % _TEXTURE_NODES).T)]
+    thickness = placed.cortex_mm * (1 + 0.28 * broad)
+    shell = np.clip(0.5 + (thickness - depth) / width_mm, 0, 1)
+    # Trabeculae are denser under the cortex; marrow spaces between them.
+    dense = np.exp(-np.maximum(depth - thickness, 0) / 1.6)
+    spongy = placed.cancellous_hu * (0.9 + 0.55 * dense + 0.22 * broad + 0.45 * fine)
+    cortex = placed.cortex_hu * (1 + 0.06 * broad + 0.03 * fine)
+    mixed: np.ndarray = spongy + shell * (cortex - spongy)
+    return mixed.astype(np.float32)
+
+
+def _texture(rng: np.random.Generator) -> np.ndarray:
+    """Return float32 correlated noise on a cube that tiles space; mean 0, standard deviation 1."""
+    noise = rng.normal(size=(_TEXTURE_NODES,) * 3).astype(np.float32)
+    smooth = ndimage.gaussian_filter(noise, 1.2, mode="wrap")
+    scaled: np.ndarray = np.clip((smooth - smooth.mean()) / smooth.std(), -2.5, 2.5)
+    return scaled
+
+
+def _warped_tissue(subject: Subject, grid: Grid) -> np.ndarray:
+    classes = paint_tissue(subject.skeleton, grid, subject.body, subject.rng())
+    if subject.warp.largest_mm == 0:
+        return classes
+    moved = np.empty(grid.shape, dtype=np.uint8)
+    index = _IndexMap(grid, grid, subject.warp)
+    for k in range(grid.shape[0]):
+        nearest = (np.rint(i).astype(np.int32) for i in index.plane(k))
+        z, y, x = (np.clip(i, 0, n - 1) for i, n in zip(nearest, grid.shape, strict=True))
+        moved[k] = classes[z, y, x]
+    return moved
+
+
+def _warped_body(subject: Subject, grid: Grid, rng: np.random.Generator, threads: int) -> np.ndarray:
+    z, y, x = (max(_BODY_STEP_MM, s) for s in grid.spacing_mm)
+    coarse = grid.at_spacing((z, y, x))
+    background = paint_body(subject.skeleton, coarse, subject.body, rng)
+    hu = np.empty(grid.shape, dtype=np.float32)
+    index = _IndexMap(grid, coarse, subject.warp)
+
+    def work(slab: Slab) -> None:
+        for k in range(slab.slices.start, slab.slices.stop):
+            ndimage.map_coordinates(
+                background, np.stack(index.plane(k)), output=hu[k], order=1, mode="nearest", prefilter=False
+            )
+
+    over_slabs(grid, subject.warp, work, threads)
+    return hu
+
+
+class _IndexMap:
+    """Indices of a source grid seen through a warp, plane by plane; the warp is tabulated every few mm."""
+
+    def __init__(self, grid: Grid, source: Grid, warp: Warp) -> None:
+        self._shape = grid.shape
+        self._matrix = grid.index_map_to(source)
+        counts = [max(2, int(extent / _WARP_STEP_MM) + 2) for extent in grid.extent_mm]
+        self._knots = [np.linspace(0, n - 1, count) for n, count in zip(grid.shape, counts, strict=True)]
+        lattice = np.stack(np.meshgrid(*self._knots, indexing="ij"), axis=-1)
+        world = grid.to_world(lattice).reshape(-1, 3)
+        moved = source.to_index(warp.to_body(world)) - source.to_index(world)
+        self._moved = moved.reshape(*lattice.shape).astype(np.float32)
+        self._rows = _linear_weights(self._knots[1], grid.shape[1])
+        self._columns = _linear_weights(self._knots[2], grid.shape[2])
+
+    def plane(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return float32 (row, column) source indices along slice, row and column for slice `k`."""
+        at = np.interp(k, self._knots[0], np.arange(len(self._knots[0])))
+        low = min(int(at), len(self._knots[0]) - 2)
+        knots = self._moved[low] + np.float32(at - low) * (self._moved[low + 1] - self._moved[low])
+        rows, columns = (np.arange(n, dtype=np.float32) for n in self._shape[1:])
+        planes = []
+        for axis in range(3):
+            a, b, c, d = (float(v) for v in self._matrix[axis])
+            straight = (a * k + d) + np.float32(b) * rows[:, None] + np.float32(c) * columns[None, :]
+            planes.append((straight + self._rows @ knots[..., axis] @ self._columns.T).astype(np.float32))
+        return planes[0], planes[1], planes[2]
+
+
+def _linear_weights(knots: np.ndarray, count: int) -> np.ndarray:
+    """Return float32 (count, K) weights that interpolate knot values at 0 … count − 1."""
+    weights = np.stack([np.interp(np.arange(count), knots, row) for row in np.eye(len(knots))], axis=1)
+    return weights.astype(np.float32)

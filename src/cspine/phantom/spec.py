@@ -1,0 +1,188 @@
+"""What a phantom is: one frozen specification, from which everything follows byte for byte."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from cspine.domain import ConfigError, Vertebra
+from cspine.phantom.anatomy import LOWEST_BONE, MEAN_SCALE, PROCEDURAL, is_evaluation_only
+from cspine.phantom.body import Body, sample_body
+from cspine.phantom.density import BoneDensity, sample_density
+from cspine.phantom.posture import Posture, sample_posture
+from cspine.phantom.scanner import Scanner, sample_scanner
+
+
+class Field(StrEnum):
+    """Which part of the neck a scan shows."""
+
+    WHOLE = "whole"
+    NO_SKULL = "no-skull"
+    NO_T1 = "no-t1"
+    LOWER_NECK = "lower-neck"
+    FEW_LEVELS = "few-levels"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """First and last slice, and the middle of the image.
+
+    Attributes
+    ----------
+    kind
+        In words, for tables of results.
+    top, top_mm
+        The first slice lies `top_mm` above the center of vertebra `top` (negative: below it).
+    bottom, bottom_mm
+        The last slice lies `bottom_mm` below the center of vertebra `bottom`.
+    offset_mm
+        Middle of the image relative to the mean center of the vertebrae in view, (x, y) in LPS mm.
+    """
+
+    kind: Field = Field.WHOLE
+    top: Vertebra = Vertebra.C1
+    top_mm: float = 40.0
+    bottom: Vertebra = Vertebra.T2
+    bottom_mm: float = 10.0
+    offset_mm: tuple[float, float] = (0.0, -12.0)
+
+    def __post_init__(self) -> None:
+        if self.bottom > LOWEST_BONE:
+            raise ConfigError(
+                f"coverage ends at {self.bottom.name}, but bones end at {LOWEST_BONE.name}: choose higher"
+            )
+        if self.bottom < self.top:
+            raise ConfigError(f"coverage from {self.top.name} down to {self.bottom.name} is upside down: swap them")
+
+
+@dataclass(frozen=True)
+class PhantomSpec:
+    """One phantom; equal specifications make equal bytes.
+
+    Attributes
+    ----------
+    seed
+        Everything random that the other fields do not fix: sizes of bones, texture, noise.
+    anatomy
+        ``"procedural"``, or a folder of meshes C1 … C7.
+    age
+        In years.
+    scale
+        Size relative to an average adult; women are 0.96, men 1.04 on average.
+    degeneration
+        0 … 1: narrow discs.
+    warp_mm
+        Root mean square of the smooth deformation.
+    """
+
+    seed: int
+    anatomy: str = PROCEDURAL
+    female: bool = True
+    age: float = 50.0
+    scale: float = MEAN_SCALE[True]
+    posture: Posture = field(default_factory=Posture)
+    density: BoneDensity = field(default_factory=BoneDensity)
+    degeneration: float = 0.2
+    warp_mm: float = 1.0
+    body: Body = field(default_factory=Body)
+    scanner: Scanner = field(default_factory=Scanner)
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def __post_init__(self) -> None:
+        limits = (
+            ("scale", self.scale, 0.75, 1.3),
+            ("degeneration", self.degeneration, 0, 1),
+            ("warp_mm", self.warp_mm, 0, 3),
+        )
+        for name, value, low, high in limits:
+            if not low <= value <= high:
+                raise ConfigError(f"phantom {self.seed}: {name} is {value}, must be {low} … {high}")
+        if self.anatomy != PROCEDURAL and not Path(self.anatomy).is_dir():
+            raise ConfigError(f"phantom {self.seed}: anatomy {self.anatomy!r} is neither {PROCEDURAL!r} nor a folder")
+
+    @property
+    def family(self) -> str:
+        """``"A"`` may train, ``"B"`` only evaluates."""
+        return self.scanner.family
+
+
+def check_training_allowed(spec: PhantomSpec) -> None:
+    """Refuse what must only ever be used for evaluation.
+
+    Raises
+    ------
+    ConfigError
+        The anatomy is for evaluation only, or the scanner is of family B.
+    """
+    if is_evaluation_only(spec.anatomy):
+        raise ConfigError(f"phantom {spec.seed}: anatomy {spec.anatomy!r} is for evaluation only and must not train")
+    if spec.family != "A":
+        raise ConfigError(f"phantom {spec.seed}: family {spec.family} is for evaluation only; train on family A")
+
+
+def training_allowed(spec: PhantomSpec) -> bool:
+    """Return whether a phantom may train a network."""
+    return not is_evaluation_only(spec.anatomy) and spec.family == "A"
+
+
+def sample_spec(
+    rng: np.random.Generator, *, anatomy: str = PROCEDURAL, family: str = "A", field: Field | None = None
+) -> PhantomSpec:
+    """Draw a patient and a scan as an emergency department sees them.
+
+    Parameters
+    ----------
+    field
+        Which part of the neck to show, or ``None`` to draw that too.
+    """
+    seed = int(rng.integers(2**62))
+    body = sample_body(rng)
+    female = body.sex == "female"
+    age = float(np.clip(rng.normal(54, 21), 18, 95))
+    worn = (age - 25) / 90
+    return PhantomSpec(
+        seed=seed,
+        anatomy=anatomy,
+        female=female,
+        age=age,
+        scale=float(np.clip(MEAN_SCALE[female] * rng.normal(1, 0.045), 0.82, 1.2)),
+        posture=sample_posture(rng),
+        density=sample_density(rng, age),
+        degeneration=float(np.clip(rng.normal(worn, 0.2), 0, 1)),
+        warp_mm=float(rng.uniform(0.3, 1.6)),
+        body=body,
+        scanner=sample_scanner(rng, family),
+        coverage=sample_coverage(rng, field),
+    )
+
+
+_FIELD_ODDS = {
+    Field.WHOLE: 0.55,
+    Field.NO_SKULL: 0.12,
+    Field.NO_T1: 0.13,
+    Field.LOWER_NECK: 0.1,
+    Field.FEW_LEVELS: 0.1,
+}
+
+
+def sample_coverage(rng: np.random.Generator, field: Field | None = None) -> Coverage:
+    """Draw a field: mostly skull base to upper thorax, sometimes without an anchor at one end or both."""
+    kind = field or list(_FIELD_ODDS)[int(rng.choice(len(_FIELD_ODDS), p=list(_FIELD_ODDS.values())))]
+    if kind is Field.FEW_LEVELS:
+        first = int(rng.integers(Vertebra.C1, Vertebra.C6 + 1))
+        last = min(first + int(rng.integers(1, 4)), int(Vertebra.T2))
+        ends = (Vertebra(first), rng.uniform(-6, 12), Vertebra(last), rng.uniform(-6, 12))
+    else:
+        top = {Field.NO_SKULL: (Vertebra.C1, Vertebra.C3), Field.LOWER_NECK: (Vertebra.C3, Vertebra.C6)}.get(kind)
+        bottom = (Vertebra.C4, Vertebra.C7) if kind is Field.NO_T1 else (Vertebra.T1, Vertebra.T4)
+        first, rise = (Vertebra.C1, rng.uniform(22, 75)) if top is None else (_between(rng, top), rng.uniform(-8, 5))
+        ends = (Vertebra(first), rise, _between(rng, bottom), rng.uniform(-8, 8))
+        if kind is Field.WHOLE and ends[2] == Vertebra.T1:
+            ends = (ends[0], ends[1], ends[2], rng.uniform(10, 18))
+    offset = (float(rng.normal(0, 6)), float(rng.normal(-10, 10)))
+    return Coverage(kind, ends[0], float(ends[1]), ends[2], float(ends[3]), offset)
+
+
+def _between(rng: np.random.Generator, ends: tuple[Vertebra, Vertebra]) -> Vertebra:
+    return Vertebra(int(rng.integers(ends[0], ends[1] + 1)))
