@@ -10,6 +10,7 @@ from cspine.phantom.bones.sizes import VertebraSize
 from cspine.phantom.bones.stacking import JOINT_GAP_MM, FacetJoint
 
 FACET_REACH_MM = 6.5
+PILLAR_TURN_DEG = 12.0
 
 
 @dataclass(frozen=True)
@@ -53,27 +54,26 @@ def canal(size: VertebraSize, widen_mm: float = 0.0) -> Polyhedron:
 
 
 def pillar(size: VertebraSize, fit: Fit) -> Polyhedron:
-    """Return the left articular pillar, cut by its two facets."""
+    """Return the left articular pillar: an oval column, leaning as its joints lie, cut by its two facets."""
     gap = JOINT_GAP_MM / 2
     above, below = fit.above, fit.below
-    n_above, n_below = above.normal, below.normal
-    front = min(above.y, below.y) - size.pillar_depth / 2
-    back = max(above.y, below.y) + size.pillar_depth / 2
-    half = size.pillar_width / 2
-    lean = (above.x - below.x) / max(above.z - below.z, 1)
-    middle = (above.x + below.x) / 2, (front + back) / 2, (above.z + below.z) / 2
-    faces: tuple[tuple[Vector, Vector], ...] = (
-        (above.facet(-gap), n_above),
+    n_below = below.normal
+    tall = max(above.z - below.z, 1.0)
+    lean_x, lean_y = (above.x - below.x) / tall, (above.y - below.y) / tall
+    x, y, z = (above.x + below.x) / 2, (above.y + below.y) / 2, (above.z + below.z) / 2
+    rx, ry = 0.53 * size.pillar_width, 0.53 * size.pillar_depth
+    faces: list[tuple[Vector, Vector]] = [
+        (above.facet(-gap), above.normal),
         (below.facet(gap), (-n_below[0], -n_below[1], -n_below[2])),
-        ((middle[0] + half, 0, middle[2]), (1, 0, -lean)),
-        ((middle[0] - half, 0, middle[2]), (-1, 0, lean)),
-        ((0, front, 0), (0, -1, 0)),
-        ((0, back, 0), (0, 1, 0)),
         ((0, 0, above.z + FACET_REACH_MM), (0, 0, 1)),
         ((0, 0, below.z - FACET_REACH_MM), (0, 0, -1)),
-    )
-    reach = np.linalg.norm([half, (back - front) / 2, (above.z - below.z) / 2 + FACET_REACH_MM])
-    return Polyhedron(faces, 2.6, middle, float(reach) + 1)
+    ]
+    for angle in np.deg2rad(np.arange(0, 360, 45) + PILLAR_TURN_DEG):
+        u, v = float(np.cos(angle)), float(np.sin(angle))
+        r = float(np.hypot(rx * u, ry * v))
+        faces.append(((x + r * u, y + r * v, z), (u, v, -(u * lean_x + v * lean_y))))
+    reach = float(np.linalg.norm([rx, ry, tall / 2 + FACET_REACH_MM]))
+    return Polyhedron(tuple(faces), 2.2, (x, y, z), reach + 1.0)
 
 
 def pedicle(size: VertebraSize, fit: Fit, z: float, half_height: float, half_width: float) -> Strip:
@@ -101,10 +101,9 @@ def spinous_process(size: VertebraSize, fit: Fit, z: float) -> tuple[Solid, ...]
     slope = np.deg2rad(size.spinous_slope_deg)
     along = np.array([0.0, np.cos(slope), -np.sin(slope)])
     root = np.array([0.0, back, z])
-    up = float(np.sin(slope)), 0.0, float(np.cos(slope))
     up = (0.0, float(np.sin(slope)), float(np.cos(slope)))
     length = size.spinous_length
-    tall = 0.42 * size.lamina_height
+    tall = 0.5 * size.lamina_height
     knob = 2.6 + 0.035 * length
 
     def at(part: float, x: float = 0.0, rise: float = 0.0) -> Vector:

@@ -83,7 +83,7 @@ class VertebralBody:
     def _superior(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         rim = _step(u, 0.60, 1.0) * (0.25 + 0.75 * _step(v, -0.7, 0.1))
         dish = np.maximum(1 - (u / 0.8) ** 2, 0) * np.maximum(1 - v * v, 0)
-        front = _step(-v, 0.45, 1.0) * np.float32(0.10 * self.uncinate)
+        front = _step(-v, 0.45, 1.0) * np.float32(0.18 * self.uncinate)
         raised: np.ndarray = np.float32(self.uncinate) * rim - np.float32(self.concavity[0]) * dish - front
         return raised
 

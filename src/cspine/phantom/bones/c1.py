@@ -54,7 +54,7 @@ def _lateral_mass(size: VertebraSize, axis_size: VertebraSize) -> Solid:
     rx, ry = 0.5 * size.pillar_width, 0.5 * size.pillar_depth
     faces: list[tuple[Vector, Vector]] = [
         ((float(under[0]), float(under[1]), float(under[2])), (-normal[0], -normal[1], -normal[2])),
-        ((x + rx, y, 8.6 * k), (-0.25, 0.0, 1.0)),
+        ((x + rx, y, 8.0 * k), (-0.22, 0.0, 1.0)),
     ]
     toward_front = np.deg2rad(-18.0)
     for angle in np.deg2rad(np.arange(0, 360, 45)):

@@ -128,9 +128,23 @@ class Irregular:
         return out
 
 
-def irregular(solid: Solid, rng: np.random.Generator, bend_mm: float, rough_mm: float) -> Irregular:
-    """Return the solid with random smooth deformation; `bend_mm` and `rough_mm` are standard deviations."""
-    waves = _waves(rng, 5, (25.0, 60.0))
+def irregular(
+    solid: Solid,
+    rng: np.random.Generator,
+    bend_mm: float,
+    rough_mm: float,
+    lengths_mm: tuple[float, float] = (25.0, 60.0),
+) -> Irregular:
+    """Return the solid with random smooth deformation.
+
+    Parameters
+    ----------
+    bend_mm, rough_mm
+        Standard deviations of the long and the short waves.
+    lengths_mm
+        Range of the long wavelengths.
+    """
+    waves = _waves(rng, 5, lengths_mm)
     push = rng.normal(0, bend_mm * np.sqrt(2 / 5), (5, 3))
     short = _waves(rng, 8, (5.0, 12.0))
     lift = rng.normal(0, rough_mm * np.sqrt(2 / 8), (8, 1))

@@ -6,7 +6,7 @@ from cspine.domain import Vertebra
 from cspine.phantom.bones.combine import Cut, Mirrored, Union, irregular
 from cspine.phantom.bones.landmarks import ellipsoid, strip, tube
 from cspine.phantom.bones.primitives import Solid
-from cspine.phantom.bones.sampled import SampledBone
+from cspine.phantom.bones.sampled import SampledBone, SolidBone
 from cspine.phantom.bones.sizes import VertebraSize
 from cspine.phantom.skeleton import Bone
 
@@ -26,9 +26,9 @@ def procedural_girdle(
     for side in ("left", "right"):
         rise = float(np.clip(common + rng.normal(0, 3) * irregularity, -18, 18))
         for name, solid in _left_shoulder(k, rise).items():
-            shape: Solid = irregular(solid, rng, 1.2 * irregularity, 0.12 * irregularity)
+            shape: Solid = irregular(solid, rng, 1.5 * irregularity, 0.12 * irregularity, (90.0, 180.0))
             shape = Mirrored(shape) if side == "right" else shape
-            bones.append(SampledBone(f"{name}-{side}", None, shape, 1.2))
+            bones.append(SolidBone(f"{name}-{side}", None, shape))
     return tuple(bones)
 
 

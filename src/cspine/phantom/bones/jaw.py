@@ -13,8 +13,8 @@ from cspine.phantom.skeleton import Bone
 
 # Half of the lower dental arch: (x, y) of the teeth's middles from the incisor backwards, and their half widths.
 _TEETH = (
-    (2.8, -84.5, 2.4), (8.2, -83.0, 2.7), (13.6, -79.5, 3.2), (17.6, -74.0, 3.3), (20.2, -67.5, 3.4),
-    (22.6, -59.0, 4.6), (24.8, -49.5, 4.6),
+    (2.8, -92.0, 2.4), (8.2, -90.5, 2.7), (13.6, -87.0, 3.2), (17.6, -81.5, 3.3), (20.2, -75.0, 3.4),
+    (22.6, -66.5, 4.6), (24.8, -57.0, 4.6),
 )  # fmt: skip
 SPINE_PITCH_MM = 16.5
 
@@ -44,18 +44,18 @@ def procedural_jaw_and_larynx(
 def _mandible(k: float) -> Solid:
     body = strip(
         k,
-        ((45, -34, -25), (37, -50, -29), (28, -68, -33), (15, -83, -36), (0, -89, -37)),
+        ((45, -42, -25), (37, -58, -29), (28, -76, -33), (15, -91, -36), (0, -96, -37)),
         (11, 12, 12.5, 13, 13.5),
         (4.5, 5, 5.2, 5.5, 6),
         (0, 0.1, 1),
     )
-    ramus = strip(k, ((45.5, -32, -22), (48, -26, 0), (50, -25, 14)), (16, 14, 12), (3.6, 3.2, 2.8), (0, 1, 0))
-    neck = tube(k, ((49.5, -17, 8), (50, -13, 20)), (3.6, 4.2))
-    head = ellipsoid(k, (50, -12.5, 21.5), (8.5, 4.2, 4.0))
-    coronoid = tube(k, ((49, -36, 10), (48, -39, 21)), (4.0, 2.2))
-    chin = ellipsoid(k, (0, -92, -45), (12, 5, 6))
+    ramus = strip(k, ((45.5, -40, -22), (48, -35, 0), (50, -34, 14)), (16, 14, 12), (3.6, 3.2, 2.8), (0, 1, 0))
+    neck = tube(k, ((49.5, -26, 8), (50, -23, 20)), (3.6, 4.2))
+    head = ellipsoid(k, (50, -22.5, 22), (8.5, 4.2, 4.0))
+    coronoid = tube(k, ((49, -46, 10), (48, -49, 21)), (4.0, 2.2))
+    chin = ellipsoid(k, (0, -99, -45), (12, 5, 6))
     parts = tuple(s for part in (body, ramus, neck, head, coronoid) for s in both(part))
-    notch = tuple(both(ellipsoid(k, (50, -27, 24), (8, 7.5, 11))))
+    notch = tuple(both(ellipsoid(k, (50, -36.5, 24), (8, 7.5, 11))))
     return Cut(Union((*parts, chin), 3.0), notch, 2.0)
 
 

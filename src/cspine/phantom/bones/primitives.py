@@ -37,11 +37,12 @@ class Solid(Protocol):
 
 def smooth_min(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
     """Return the minimum of two fields with a fillet of about `blend_mm` where they meet."""
+    sharp: np.ndarray = np.minimum(a, b)
     if blend_mm <= 0:
-        return np.minimum(a, b)
+        return sharp
     overlap = np.maximum(blend_mm - np.abs(a - b), 0)
-    blended: np.ndarray = np.minimum(a, b) - overlap * overlap * np.float32(0.25 / blend_mm)
-    return blended
+    sharp -= overlap * overlap * np.float32(0.25 / blend_mm)
+    return sharp
 
 
 def smooth_max(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
@@ -109,8 +110,8 @@ class Ellipsoid:
         level = np.maximum((power * np.abs(scaled)).sum(axis=1), 1e-6) ** np.float32(1 / n)
         slope = np.linalg.norm(power / np.asarray(self.radii, dtype=np.float32), axis=1) / level ** np.float32(n - 1)
         inner = np.float32(min(self.radii))
-        out: np.ndarray = (level - 1) / np.maximum(slope, 0.5 / max(self.radii))
-        return np.maximum(out, -inner)
+        out: np.ndarray = np.maximum((level - 1) / np.maximum(slope, 0.5 / max(self.radii)), -inner)
+        return out
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from scipy.interpolate import CubicSpline
 from cspine.domain import Vertebra
 from cspine.phantom.bones.combine import Mirrored, Union, irregular
 from cspine.phantom.bones.primitives import Ellipsoid, Solid, Strip, Tube, Vector
-from cspine.phantom.bones.sampled import SampledBone
+from cspine.phantom.bones.sampled import SolidBone
 from cspine.phantom.bones.sizes import VertebraSize
 from cspine.phantom.bones.thoracic import RIB_HEAD_RADIUS_MM, TIP_RADIUS_MM, rib_head_center, transverse_tip
 from cspine.phantom.skeleton import Bone
@@ -42,9 +42,9 @@ def procedural_ribs(
         size = sizes[level]
         wide = float(rng.normal(1.0, 0.03))
         for side in ("left", "right"):
-            shape = irregular(_rib(size, wide), rng, 1.2, 0.12)
+            shape = irregular(_rib(size, wide), rng, 1.5, 0.12, (90.0, 180.0))
             solid: Solid = Mirrored(shape) if side == "right" else shape
-            bones.append(SampledBone(f"rib{level - Vertebra.T1 + 1}-{side}", None, solid, 0.9))
+            bones.append(SolidBone(f"rib{level - Vertebra.T1 + 1}-{side}", None, solid))
     return tuple(bones)
 
 

@@ -1,4 +1,8 @@
-"""Bones as true signed distances, sampled once on a fine lattice and interpolated afterwards."""
+"""Bones as true signed distances.
+
+Compact bones of many parts are sampled once on a fine lattice and interpolated afterwards (`SampledBone`); long bones
+of few parts, whose formula is close to a distance already, are evaluated directly (`SolidBone`).
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +15,8 @@ from cspine.phantom.bones.primitives import Solid
 
 BLOCK = 4
 PAD_MM = 4.5
+FAR_MM = 8.0
+BOUNDS_STEP_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,46 @@ class SampledBone:
 
 
 @dataclass(frozen=True, eq=False)
+class SolidBone:
+    """A bone whose distance is the value of its solid.
+
+    Parameters
+    ----------
+    name, vertebra
+        As in `Bone`.
+    solid
+        The shape, whose value must be close to a distance.
+    """
+
+    name: str
+    vertebra: Vertebra | None
+    solid: Solid
+
+    @cached_property
+    def bounds_mm(self) -> np.ndarray:
+        """(2, 3): minimum and maximum of the surface, to about 0.5 mm."""
+        region = np.stack([self.solid.center - self.solid.radius, self.solid.center + self.solid.radius])
+        _, origin, coarse = _coarse(self.solid, region.astype(np.float64), BOUNDS_STEP_MM / BLOCK)
+        nodes = np.argwhere(coarse < BOUNDS_STEP_MM)
+        middles = origin + BOUNDS_STEP_MM * (nodes + 0.5 - 0.5 / BLOCK)
+        depth = coarse[tuple(nodes.T)][:, None]
+        bounds = np.stack([(middles + depth).min(axis=0), (middles - depth).max(axis=0)])
+        bounds.flags.writeable = False
+        return bounds
+
+    def distance_mm(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return the signed distance, float32 (N,), of points (N, 3) in the own frame.
+
+        Farther than 8 mm outside it is some value above 8.
+        """
+        points = np.asarray(points_mm, dtype=np.float32)
+        offset = points - self.solid.center
+        outside = np.linalg.norm(offset, axis=1) - np.float32(self.solid.radius)
+        distance: np.ndarray = np.maximum(self.solid.value(points, FAR_MM), outside)
+        return distance
+
+
+@dataclass(frozen=True, eq=False)
 class _Lattice:
     origin_mm: np.ndarray
     spacing_mm: float
@@ -80,7 +126,7 @@ def _sample(solid: Solid, region_mm: np.ndarray, spacing: float) -> _Lattice:
     values, crossing = values[keep], crossing[keep]
     nodes = np.argwhere(crossing)
     surface = _project(solid, values, nodes, origin, spacing)
-    distance = _redistance(values, crossing, nodes, surface, origin, spacing)
+    distance = _redistance(values < 0, crossing, surface, origin, spacing)
     bounds = np.stack([surface.min(axis=0), surface.max(axis=0)]).astype(np.float64)
     bounds.flags.writeable = False
     return _Lattice(origin, spacing, distance, bounds)
@@ -142,16 +188,11 @@ def _project(solid: Solid, values: np.ndarray, nodes: np.ndarray, origin: np.nda
 
 
 def _redistance(
-    values: np.ndarray,
-    crossing: np.ndarray,
-    nodes: np.ndarray,
-    surface: np.ndarray,
-    origin: np.ndarray,
-    spacing: float,
+    inside: np.ndarray, crossing: np.ndarray, surface: np.ndarray, origin: np.ndarray, spacing: float
 ) -> np.ndarray:
-    """Return the signed distance of every node to the surface points of the nearest node beside the surface."""
+    """Return the signed distance of every node to the surface point of the nearest node beside the surface."""
     which = np.zeros(crossing.shape, dtype=np.int32)
-    which[crossing] = np.arange(len(nodes), dtype=np.int32)
+    which[crossing] = np.arange(len(surface), dtype=np.int32)
     nearest = ndimage.distance_transform_edt(~crossing, return_distances=False, return_indices=True)
     owner = which[tuple(nearest)]
     square = np.zeros(crossing.shape, dtype=np.float32)
@@ -161,6 +202,6 @@ def _redistance(
         shape[axis] = -1
         square += (coordinate.reshape(shape) - surface[:, axis][owner]) ** 2
     distance: np.ndarray = np.sqrt(square)
-    np.negative(distance, out=distance, where=values < 0)
+    np.negative(distance, out=distance, where=inside)
     distance.flags.writeable = False
     return distance

@@ -76,61 +76,31 @@ class VertebraSize:
         return (self.height_front + self.height_back) / 2
 
 
-FIELDS = [
-    "body_width",
-    "body_depth",
-    "height_front",
-    "height_back",
-    "disc_below",
-    "uncinate_height",
-    "canal_width",
-    "canal_depth",
-    "joint_x",
-    "joint_y",
-    "joint_angle_deg",
-    "pillar_width",
-    "pillar_depth",
-    "lamina_thickness",
-    "lamina_height",
-    "spinous_length",
-    "spinous_slope_deg",
-    "total_width",
-    "foramen_diameter",
-    "dens_height",
-    "dens_width",
-    "dens_depth",
-]
-
-_FEMALE_MEANS = {
-    Vertebra.C1: (0, 0, 0, 0, 0, 0, 27.5, 29.0, 16.0, 0, 0, 13.0, 18.5, 4.6, 8.0, 0, 0, 73.4, 6.2, 0, 0, 0),
-    Vertebra.C2: (17.5, 14.0, 17.6, 17.6, 3.9, 0, 21.8, 16.2, 16.8, 5.0, 43, 11.0, 11.0, 5.5, 12.0, 15.0, 22, 50.4, 5.0,
-                  15.2, 9.6, 10.3),
-    Vertebra.C3: (21.0, 14.0, 12.4, 12.8, 3.8, 5.0, 21.0, 14.6, 17.6, 5.4, 45, 11.6, 11.2, 3.9, 10.5, 12.5, 16, 49.9, 5.4,
-                  0, 0, 0),
-    Vertebra.C4: (21.6, 14.3, 12.0, 12.5, 3.8, 5.2, 21.5, 14.4, 18.0, 5.4, 45, 11.8, 11.2, 3.7, 10.5, 11.4, 18, 51.7, 5.6,
-                  0, 0, 0),
-    Vertebra.C5: (22.4, 14.6, 11.6, 12.2, 3.8, 5.3, 22.2, 14.4, 18.6, 5.4, 46, 12.0, 11.0, 3.7, 10.7, 13.8, 20, 52.7, 5.6,
-                  0, 0, 0),
-    Vertebra.C6: (23.8, 15.2, 11.7, 12.2, 4.0, 5.0, 22.5, 14.5, 18.6, 5.8, 50, 12.2, 10.8, 4.2, 11.5, 17.5, 22, 53.0, 5.5,
-                  0, 0, 0),
-    Vertebra.C7: (26.0, 15.6, 12.9, 13.2, 4.3, 4.2, 22.0, 14.8, 17.2, 6.6, 58, 11.8, 10.0, 5.2, 13.0, 26.5, 20, 60.0, 3.6,
-                  0, 0, 0),
-    Vertebra.T1: (27.5, 16.4, 14.6, 15.2, 4.2, 2.2, 19.8, 14.8, 14.4, 8.0, 66, 10.5, 9.5, 5.6, 15.0, 29.5, 22, 69.0, 0,
-                  0, 0, 0),
-    Vertebra.T2: (26.5, 17.4, 15.8, 16.4, 3.8, 0, 17.4, 14.6, 12.6, 8.6, 71, 10.0, 9.0, 5.8, 16.5, 31.0, 33, 63.0, 0,
-                  0, 0, 0),
-    Vertebra.T3: (25.6, 19.0, 16.2, 16.8, 3.6, 0, 16.4, 14.6, 11.6, 8.6, 74, 9.6, 9.0, 5.8, 17.5, 33.0, 42, 60.0, 0,
-                  0, 0, 0),
-    Vertebra.T4: (25.0, 20.4, 16.6, 17.2, 3.6, 0, 16.0, 14.6, 11.4, 8.6, 75, 9.6, 9.0, 5.8, 18.0, 34.0, 50, 58.0, 0,
-                  0, 0, 0),
-    Vertebra.T5: (25.2, 21.8, 17.0, 17.6, 3.7, 0, 15.8, 14.6, 11.4, 8.6, 75, 9.6, 9.0, 5.8, 18.5, 36.0, 55, 58.0, 0,
-                  0, 0, 0),
-    Vertebra.T6: (25.8, 23.0, 17.3, 18.0, 3.9, 0, 15.8, 14.6, 11.4, 8.6, 75, 9.6, 9.0, 5.8, 18.5, 37.0, 58, 58.0, 0,
-                  0, 0, 0),
-    Vertebra.T7: (26.6, 24.2, 17.6, 18.4, 4.1, 0, 15.8, 14.6, 11.4, 8.6, 75, 9.6, 9.0, 5.8, 18.5, 37.0, 58, 57.5, 0,
-                  0, 0, 0),
-    Vertebra.T8: (27.6, 25.2, 18.0, 18.8, 4.4, 0, 15.8, 14.8, 11.4, 8.6, 75, 9.6, 9.0, 5.8, 18.5, 36.0, 56, 57.0, 0,
-                  0, 0, 0),
+# Means of women, one column per vertebra C1 … T8; 0 where a level has no such part.
+_LEVELS = tuple(Vertebra(v) for v in range(Vertebra.C1, Vertebra.T8 + 1))
+_FEMALE_MEANS: dict[str, tuple[float, ...]] = {
+    "body_width": (0, 17.5, 21, 21.6, 22.4, 23.8, 26, 27.5, 26.5, 25.6, 25, 25.2, 25.8, 26.6, 27.6),
+    "body_depth": (0, 14, 14, 14.3, 14.6, 15.2, 15.6, 16.4, 17.4, 19, 20.4, 21.8, 23, 24.2, 25.2),
+    "height_front": (0, 18.2, 12.4, 12, 11.6, 11.7, 12.9, 14.6, 15.8, 16.2, 16.6, 17, 17.3, 17.6, 18),
+    "height_back": (0, 18.2, 12.8, 12.5, 12.2, 12.2, 13.2, 15.2, 16.4, 16.8, 17.2, 17.6, 18, 18.4, 18.8),
+    "disc_below": (0, 3.9, 3.8, 3.8, 3.8, 4, 4.3, 4.2, 3.8, 3.6, 3.6, 3.7, 3.9, 4.1, 4.4),
+    "uncinate_height": (0, 0, 5, 5.2, 5.3, 5, 4.2, 2.2, 0, 0, 0, 0, 0, 0, 0),
+    "canal_width": (27.5, 21.8, 21, 21.5, 22.2, 22.5, 22, 19.8, 17.4, 16.4, 16, 15.8, 15.8, 15.8, 15.8),
+    "canal_depth": (29, 16.2, 14.6, 14.4, 14.4, 14.5, 14.8, 14.8, 14.6, 14.6, 14.6, 14.6, 14.6, 14.6, 14.8),
+    "joint_x": (16, 16.8, 17.6, 18, 18.6, 18.6, 17.2, 14.4, 12.6, 11.6, 11.4, 11.4, 11.4, 11.4, 11.4),
+    "joint_y": (0, 5, 5.4, 5.4, 5.4, 5.8, 6.6, 8, 8.6, 8.6, 8.6, 8.6, 8.6, 8.6, 8.6),
+    "joint_angle_deg": (0, 43, 45, 45, 46, 50, 58, 66, 71, 74, 75, 75, 75, 75, 75),
+    "pillar_width": (13, 11, 11.6, 11.8, 12, 12.2, 11.8, 10.5, 10, 9.6, 9.6, 9.6, 9.6, 9.6, 9.6),
+    "pillar_depth": (18.5, 11, 11.2, 11.2, 11, 10.8, 10, 9.5, 9, 9, 9, 9, 9, 9, 9),
+    "lamina_thickness": (4.6, 5.5, 3.4, 3.3, 3.3, 3.8, 5.2, 5.6, 5.8, 5.8, 5.8, 5.8, 5.8, 5.8, 5.8),
+    "lamina_height": (8, 12, 11, 11, 11.2, 12, 13, 15, 16.5, 17.5, 18, 18.5, 18.5, 18.5, 18.5),
+    "spinous_length": (0, 16, 12.5, 11.4, 13.8, 17.5, 26.5, 29.5, 31, 33, 34, 36, 37, 37, 36),
+    "spinous_slope_deg": (0, 31, 16, 18, 20, 22, 20, 22, 33, 42, 50, 55, 58, 58, 56),
+    "total_width": (73.4, 50.4, 49.9, 51.7, 52.7, 53, 60, 69, 63, 60, 58, 58, 58, 57.5, 57),
+    "foramen_diameter": (6.2, 5, 5.4, 5.6, 5.6, 5.5, 3.6, 0, 0, 0, 0, 0, 0, 0, 0),
+    "dens_height": (0, 15.6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    "dens_width": (0, 9.6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    "dens_depth": (0, 10.3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
 }  # fmt: skip
 
 _MALE_FACTORS = {"height_front": 1.11, "height_back": 1.11, "disc_below": 1.10, "body_depth": 1.11, "body_width": 1.08,
@@ -181,7 +151,7 @@ def sample_vertebra_sizes(rng: np.random.Generator, *, female: bool, scale: floa
     heights of levels vary independently by 3.5 %, sizes are otherwise correlated along the spine.
     """
     person = {group: rng.normal() for group in _GROUPS}
-    return {vertebra: _sample_one(rng, vertebra, person, female=female, scale=scale) for vertebra in _FEMALE_MEANS}
+    return {vertebra: _sample_one(rng, vertebra, person, female=female, scale=scale) for vertebra in _LEVELS}
 
 
 def _sample_one(
@@ -192,7 +162,7 @@ def _sample_one(
     female: bool,
     scale: float,
 ) -> VertebraSize:
-    values = dict(zip(FIELDS, (float(v) for v in _FEMALE_MEANS[vertebra]), strict=True))
+    values = {name: float(means[_LEVELS.index(vertebra)]) for name, means in _FEMALE_MEANS.items()}
     for group, (between_people, between_levels) in _GROUPS.items():
         level = float(np.clip(rng.normal(), -2.5, 2.5))
         factor = np.exp(between_people * float(np.clip(person[group], -2.5, 2.5)) + between_levels * level)

@@ -28,7 +28,7 @@ def subaxial(size: VertebraSize, fit: Fit, foramina_mm: tuple[float, float]) -> 
             *both(pillar(size, fit)),
             *both(pedicle(size, fit, 0.08 * size.height, 0.26 * size.height, 2.3)),
             *laminae(size, fit, z - 2.0),
-            *spinous_process(size, fit, z - 3.0),
+            *spinous_process(size, fit, z - 3.2),
         ),
         2.2,
     )
@@ -58,7 +58,7 @@ def _body(size: VertebraSize, fit: Fit) -> VertebralBody:
         concavity=(0.6, 1.1),
         uncinate=size.uncinate_height,
         bevel=fit.bevel,
-        lip=1.1,
+        lip=1.9,
         osteophyte=size.osteophyte,
     )
 

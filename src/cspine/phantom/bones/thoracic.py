@@ -20,8 +20,8 @@ def thoracic(size: VertebraSize, fit: Fit) -> Solid:
             *both(pillar(size, fit)),
             *both(pedicle(size, fit, z, 0.27 * size.height, 2.7)),
             *both(_transverse_process(size, fit)),
-            *laminae(size, fit, -0.5),
-            *spinous_process(size, fit, -2.0),
+            *laminae(size, fit, -2.5),
+            *spinous_process(size, fit, -3.0),
         ),
         2.4,
     )
