@@ -35,7 +35,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "onnx": frozenset({"training"}),
     "onnxscript": frozenset({"training"}),
 }
-HEAVY = ("torch", "openvino", "onnxruntime", "pydicom", "highdicom", "scipy", "numpy", "nibabel", "imagecodecs")
+HEAVY = ("torch", "openvino", "onnxruntime", "pydicom", "highdicom", "scipy", "nibabel", "imagecodecs", "matplotlib")
 STARTS_LIGHT = ("cspine", "cspine.cli", "cspine.cli.main")
 
 
