@@ -50,7 +50,7 @@ class Projector:
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Return sinograms (N, angle, detector) of images (N, raster, raster), in pixels."""
         flat = images.reshape(len(images), -1).astype(np.float32) @ self.matrix.T
-        return flat.reshape(len(images), self.angles, self.detectors)
+        return np.asarray(flat.reshape(len(images), self.angles, self.detectors))
 
     def reconstruct(self, sinograms: np.ndarray) -> np.ndarray:
         """Return filtered back projections (N, raster, raster) per pixel."""

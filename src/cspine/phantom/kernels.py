@@ -43,7 +43,7 @@ class Kernel:
     def transfer(self, frequency_per_mm: np.ndarray) -> np.ndarray:
         """Return the modulation transfer at frequencies of any shape; 1 at zero."""
         shape = _SHAPES[self.family]
-        half = float(brentq(lambda q: shape(np.float64(q), self.boost) - 0.5, *_HALF_BRACKET))
+        half = float(brentq(lambda q: float(shape(np.asarray(q), self.boost)) - 0.5, *_HALF_BRACKET))
         return shape(np.asarray(frequency_per_mm) / self.half_per_mm * half, self.boost)
 
     def noise_power(self, frequency_per_mm: np.ndarray) -> np.ndarray:
@@ -55,8 +55,8 @@ class Kernel:
         f = np.asarray(frequency_per_mm, dtype=np.float64)
         gain = self.transfer(f)
         if self.family == "A":
-            return (f + 0.02) * gain**2
-        return (np.sqrt(f) + 0.12 * self.half_per_mm) * np.abs(gain) ** 2.6
+            return np.asarray((f + 0.02) * gain**2)
+        return np.asarray((np.sqrt(f) + 0.12 * self.half_per_mm) * np.abs(gain) ** 2.6)
 
 
 def _gaussian_roll(q: np.ndarray, boost: float) -> np.ndarray:
@@ -84,7 +84,7 @@ def frequency_grid(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> t
 def radial(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> np.ndarray:
     """Return the radial frequency (H, W // 2 + 1) of a real transform, in cycles per mm."""
     rows, columns = frequency_grid(shape, spacing_mm)
-    return np.hypot(rows, columns)
+    return np.asarray(np.hypot(rows, columns))
 
 
 SOFT_KERNELS: tuple[Kernel, ...] = (

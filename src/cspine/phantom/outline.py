@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
-from cspine.domain import Grid
+from cspine.domain import Grid, Vertebra
+from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.soft_anatomy import NECK_OUTLINE, SHOULDER_OUTLINE, Tube
 from cspine.phantom.spine_axis import SpineAxis
 
 _SEED_REACH_MM = 14.0  # a seed claims nothing farther off
 _BLEND_MM = 14.0  # how softly head, neck and shoulders grow together
-# Head and face in the frame of C1, mm at scale 1: center and half axes.
-_HEAD = ((0.0, -6.0, 68.0), (75.0, 93.0, 87.0))
-_FACE = ((0.0, -46.0, -4.0), (57.0, 53.0, 62.0))
-BRAIN = ((0.0, -4.0, 76.0), (65.0, 82.0, 73.0))
+# Head, then face, chin and nose in the frame of the skull, mm at scale 1: center and half axes.
+_HEAD = ((0.0, -5.0, 72.0), (76.0, 94.0, 83.0))
+_FACES = (
+    ((0.0, -48.0, 0.0), (67.0, 54.0, 62.0)),
+    ((0.0, -78.0, -36.0), (30.0, 27.0, 24.0)),
+    ((0.0, -98.0, 18.0), (14.0, 18.0, 20.0)),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +142,53 @@ def skin_distance_mm(axes: Axes, axis: SpineAxis, head_frame: np.ndarray, build:
     level = axis.level_at(axes.z)
     outline = tube_mm(axes, _neck_rows(axis, level, build.girth_mm))
     outline = _soft_min(outline, _shoulders(axes, axis, level, build), _BLEND_MM)
-    for center, radii in (_HEAD, _FACE):
+    for center, radii in (_HEAD, *_FACES):
         scaled = tuple(c * axis.scale for c in center), tuple(r * axis.scale + 0.3 * build.girth_mm for r in radii)
         outline = _soft_min(outline, ellipsoid_mm(axes, head_frame, *scaled), _BLEND_MM)
     outline = outline + bumps.on(axes)
     back = table_y_mm(axis, head_frame, build)
-    on_table = np.maximum(outline, axes.y[None, :, None].astype(np.float32) - np.float32(back))
-    return on_table.astype(np.float32)
+    flat = axes.y[None, :, None].astype(np.float32) - np.float32(back)
+    return np.asarray(np.maximum(outline, flat), dtype=np.float32)
+
+
+def head_frame(skeleton: Skeleton) -> np.ndarray:
+    """Return the rigid frame of the skull: that of the placed skull, or of C1."""
+    skulls = [b.to_body for b in skeleton.bones if b.bone.name.startswith("skull")]
+    frame = (skulls[0] if skulls else skeleton.frames[Vertebra.C1]).copy()
+    frame[:3, :3] /= np.linalg.norm(frame[:3, :3], axis=0)
+    return frame
+
+
+def over_bones(skin_mm: np.ndarray, axes: Axes, skeleton: Skeleton, cover_mm: float) -> np.ndarray:
+    """Lift the skin where a bone other than a vertebra comes nearer to it than `cover_mm`; same form as `skin_mm`."""
+    step = float(np.min([np.abs(a[1] - a[0]) if a.size > 1 else 1.0 for a in (axes.z, axes.y, axes.x)]))
+    solid = np.zeros(skin_mm.shape, dtype=bool)
+    for placed in skeleton.bones:
+        if placed.bone.vertebra is None:
+            _mark(solid, axes, placed, 0.5 * step)
+    if not solid.any():
+        return skin_mm
+    steps = [float(np.abs(a[1] - a[0])) if a.size > 1 else 1.0 for a in (axes.z, axes.y, axes.x)]
+    away = ndimage.distance_transform_edt(~solid, sampling=steps) - 0.5 * step
+    return _soft_min(skin_mm, (away - cover_mm).astype(np.float32), 6.0)
+
+
+def _mark(solid: np.ndarray, axes: Axes, placed: PlacedBone, margin_mm: float) -> None:
+    """Set `solid` (in place) where a bone comes within a margin of a voxel's center."""
+    corners = np.array([[placed.bone.bounds_mm[b >> i & 1, i] for i in range(3)] for b in range(8)])
+    body = corners @ placed.to_body[:3, :3].T + placed.to_body[:3, 3]
+    near = [
+        np.flatnonzero((a >= body[:, k].min() - margin_mm) & (a <= body[:, k].max() + margin_mm))
+        for a, k in ((axes.z, 2), (axes.y, 1), (axes.x, 0))
+    ]
+    if any(n.size == 0 for n in near):
+        return
+    z, y, x = np.meshgrid(*(a[n] for a, n in zip((axes.z, axes.y, axes.x), near, strict=True)), indexing="ij")
+    back = np.linalg.inv(placed.to_body)
+    points = np.stack([x, y, z], axis=-1).reshape(-1, 3) @ back[:3, :3].T + back[:3, 3]
+    scale = float(np.linalg.norm(placed.to_body[:3, 0]))
+    hit = np.asarray(placed.bone.distance_mm(points.astype(np.float32))) * scale < margin_mm
+    solid[np.ix_(*near)] |= hit.reshape(z.shape)
 
 
 def table_y_mm(axis: SpineAxis, head_frame: np.ndarray, build: Build) -> float:
@@ -163,17 +208,17 @@ def _neck_rows(axis: SpineAxis, level: np.ndarray, girth_mm: float) -> np.ndarra
 
 
 def _shoulders(axes: Axes, axis: SpineAxis, level: np.ndarray, build: Build) -> np.ndarray:
-    if build.arms_up:
-        return _raised_arms(axes, axis, build)
     table = np.array(SHOULDER_OUTLINE)
     shifted = level - build.shoulder_drop
     v, wide, deep = (np.interp(shifted, table[:, 0], table[:, k]) * axis.scale for k in (1, 2, 3))
     middle = axis.point(level, np.zeros_like(level), v)
+    if build.arms_up:
+        wide = wide * 0.86
     rows = np.column_stack([middle[:, :2], wide + build.girth_mm, deep + build.girth_mm])
     outline = tube_mm(axes, rows)
     above = np.maximum(table[0, 0] - shifted, 0)[:, None, None] * np.float32(16.0)
     outline += above.astype(np.float32)
-    return outline
+    return np.asarray(np.minimum(outline, _raised_arms(axes, axis, build))) if build.arms_up else outline
 
 
 def raised_arm_rows(axis: SpineAxis, level: np.ndarray, side: int) -> np.ndarray:
@@ -186,12 +231,8 @@ def raised_arm_rows(axis: SpineAxis, level: np.ndarray, side: int) -> np.ndarray
 
 def _raised_arms(axes: Axes, axis: SpineAxis, build: Build) -> np.ndarray:
     level = axis.level_at(axes.z)
-    arms = [
-        tube_mm(axes, raised_arm_rows(axis, level, side) + [0, 0, 0.5, 0.5] * np.float64(build.girth_mm))
-        for side in (1, -1)
-    ]
-    below: np.ndarray = np.minimum(arms[0], arms[1])
-    return below
+    left, right = (tube_mm(axes, raised_arm_rows(axis, level, side)) for side in (1, -1))
+    return np.asarray(np.minimum(left, right) - np.float32(0.5 * build.girth_mm))
 
 
 def paint_tube(out: np.ndarray, axes: Axes, tube: Tube, grow_mm: float = 0.0, over: np.ndarray | None = None) -> None:
@@ -240,7 +281,8 @@ def seed_fields(axes: Axes, tubes: list[Tube]) -> tuple[np.ndarray, np.ndarray]:
     first = np.full((axes.z.size, axes.y.size, axes.x.size), far, dtype=np.float32)
     second = first.copy()
     for tube in tubes:
-        inside = np.flatnonzero((axes.z <= tube.rows[0, 0]) & (axes.z >= tube.rows[-1, 0]))
+        beyond = np.maximum(axes.z - tube.rows[0, 0], tube.rows[-1, 0] - axes.z)
+        inside = np.flatnonzero(beyond < _SEED_REACH_MM)
         for part in np.array_split(inside, max(1, inside.size // 12)):
             if part.size == 0:
                 continue
@@ -250,6 +292,7 @@ def seed_fields(axes: Axes, tubes: list[Tube]) -> tuple[np.ndarray, np.ndarray]:
                 continue
             ky, kx = window
             distance = tube_mm(Axes(axes.z[part], axes.y[ky], axes.x[kx]), rows, tube.turn_rad)
+            distance += np.maximum(beyond[part], 0).astype(np.float32)[:, None, None]
             at = (slice(part[0], part[-1] + 1), ky, kx)
             second[at] = np.minimum(second[at], np.maximum(first[at], distance))
             first[at] = np.minimum(first[at], distance)

@@ -201,9 +201,7 @@ class _Surroundings:
         return value
 
 
-def _surroundings(
-    hu: np.ndarray, fine: Grid, grid: Grid, scanner: Scanner, whole_body: Volume | None
-) -> _Surroundings:
+def _surroundings(hu: np.ndarray, fine: Grid, grid: Grid, scanner: Scanner, whole_body: Volume | None) -> _Surroundings:
     """Project the coarse body along both image axes and through the beam-hardening model."""
     middle = grid.to_world((np.asarray(grid.shape) - 1) / 2)
     extent = max(scanner.field_of_view_mm * max(1.0, grid.shape[1] / grid.shape[2]), 1.0)

@@ -82,17 +82,39 @@ def place(shape: Shape, axis: SpineAxis, from_front: bool, jitter: np.ndarray) -
     return tubes
 
 
+def place_all(
+    shapes: tuple[Shape, ...], axis: SpineAxis, rng: np.random.Generator, *, from_front: bool, size: float = 1.0
+) -> list[Tube]:
+    """Place shapes with the small differences between people and between sides; `size` is a factor of diameters."""
+    tubes = []
+    for shape in shapes:
+        both = np.array([size, size, 0, 0]) + rng.normal(0, [0.06, 0.06, 0.8, 0.8])
+        jitter = both + rng.normal(0, [0.04, 0.04, 0.5, 0.5], (2, 4))
+        if not shape.paired:
+            jitter[:, 2] *= 0.5
+        tubes += place(shape, axis, from_front, np.maximum(jitter, [0.4, 0.4, -4, -4]))
+    return tubes
+
+
 # Seeds of muscles: each takes the part of the deep neck that is nearest to it, measured by its own ellipse.
 MUSCLES: tuple[Shape, ...] = (
-    Shape("multifidus", Tissue.MUSCLE, ((2.2, 9, 22, 7, 6), (5, 10, 24, 9, 7), (8, 12, 26, 11, 8), (14, 12, 24, 11, 8))),
+    Shape("multifidus", Tissue.MUSCLE, ((2.2, 9, 22, 7, 6), (5, 10, 24, 9, 7), (8, 12, 26, 11, 8),
+        (14, 12, 24, 11, 8))),
     Shape("semispinalis cervicis", Tissue.MUSCLE, ((2, 11, 31, 9, 6), (5, 14, 33, 11, 6), (8, 15, 36, 11, 6))),
-    Shape("semispinalis capitis", Tissue.MUSCLE, ((0.2, 16, 33, 14, 7), (3, 17, 42, 15, 6), (6, 20, 42, 14, 5), (9, 24, 40, 9, 5)), 12),
-    Shape("splenius", Tissue.MUSCLE, ((0.5, 38, 30, 12, 5), (3, 27, 47, 17, 4), (5.5, 20, 49, 17, 3.5), (8, 12, 47, 12, 3))),
-    Shape("trapezius", Tissue.MUSCLE, ((1, 12, 50, 10, 2.5), (4, 22, 55, 21, 3), (6, 34, 50, 30, 4.5), (7.5, 58, 40, 42, 6), (9, 72, 38, 56, 7), (12, 50, 42, 50, 6))),
-    Shape("levator scapulae", Tissue.MUSCLE, ((1.5, 33, 8, 6, 7), (4, 38, 14, 8, 10), (6, 44, 20, 9, 11), (8, 58, 28, 10, 9), (9, 66, 30, 9, 7)), -30),
-    Shape("longissimus", Tissue.MUSCLE, ((1.5, 32, 18, 5, 7), (4, 29, 22, 6, 8), (7, 29, 24, 8, 8), (14, 30, 24, 12, 9))),
-    Shape("scalenes", Tissue.MUSCLE, ((3, 27, -10, 5, 6), (5, 31, -8, 8, 9), (7, 36, -6, 10, 12), (8.4, 46, -10, 9, 12))),
-    Shape("sternocleidomastoid", Tissue.MUSCLE, ((0, 52, 6, 7, 12), (2, 53, -6, 7, 15), (4, 49, -24, 6, 15), (6, 40, -42, 6, 13), (7.5, 26, -58, 9, 6), (8.6, 18, -66, 9, 5)), 25),
+    Shape("semispinalis capitis", Tissue.MUSCLE, ((0.2, 16, 33, 14, 7), (3, 17, 42, 15, 6), (6, 20, 42, 14, 5),
+        (9, 24, 40, 9, 5)), 12),
+    Shape("splenius", Tissue.MUSCLE, ((0.5, 38, 30, 12, 5), (3, 27, 47, 17, 4), (5.5, 20, 49, 17, 3.5),
+        (8, 12, 47, 12, 3))),
+    Shape("trapezius", Tissue.MUSCLE, ((1, 12, 50, 10, 2.5), (4, 22, 55, 21, 3), (6, 34, 50, 30, 4.5),
+        (7.5, 58, 40, 42, 6), (9, 72, 38, 56, 7), (12, 50, 42, 50, 6))),
+    Shape("levator scapulae", Tissue.MUSCLE, ((1.5, 33, 8, 6, 7), (4, 38, 14, 8, 10), (6, 44, 20, 9, 11),
+        (8, 58, 28, 10, 9), (9, 66, 30, 9, 7)), -30),
+    Shape("longissimus", Tissue.MUSCLE, ((1.5, 32, 18, 5, 7), (4, 29, 22, 6, 8), (7, 29, 24, 8, 8),
+        (14, 30, 24, 12, 9))),
+    Shape("scalenes", Tissue.MUSCLE, ((3, 27, -10, 5, 6), (5, 31, -8, 8, 9), (7, 36, -6, 10, 12),
+        (8.4, 46, -10, 9, 12))),
+    Shape("sternocleidomastoid", Tissue.MUSCLE, ((0, 52, 6, 7, 12), (2, 53, -6, 7, 15), (4, 49, -24, 6, 15),
+        (6, 40, -42, 6, 13), (7.5, 26, -58, 9, 6), (8.6, 18, -66, 9, 5)), 25),
     Shape("suboccipital", Tissue.MUSCLE, ((-0.6, 20, 26, 16, 7), (1, 18, 28, 15, 8), (2.2, 22, 22, 13, 8))),
     Shape("masseter", Tissue.MUSCLE, ((-1.5, 56, -52, 6, 12), (1, 54, -50, 7, 15), (2.4, 48, -50, 5, 12)), 12),
     Shape("pterygoid", Tissue.MUSCLE, ((-1.2, 34, -42, 9, 12), (1, 38, -44, 7, 14), (2.4, 36, -46, 5, 10)), 15),
@@ -112,14 +134,17 @@ MUSCLES: tuple[Shape, ...] = (
 )  # fmt: skip
 
 FRONT_MUSCLES: tuple[Shape, ...] = (
-    Shape("longus colli", Tissue.MUSCLE, ((1.2, 5, -2.5, 4, 2), (3, 8, -2.5, 6, 2.8), (5, 10, -2, 7, 3.6), (8, 10, -2, 6, 3.4), (10, 7, -1, 4, 2))),
+    Shape("longus colli", Tissue.MUSCLE, ((1.2, 5, -2.5, 4, 2), (3, 8, -2.5, 6, 2.8), (5, 10, -2, 7, 3.6),
+        (8, 10, -2, 6, 3.4), (10, 7, -1, 4, 2))),
     Shape("longus capitis", Tissue.MUSCLE, ((-0.2, 9, -5, 7, 4), (2, 14, -3, 7, 4), (4.5, 18, 0, 5, 4))),
 )  # fmt: skip
 
 # Fat that no muscle grows into.
 FAT_PADS: tuple[Shape, ...] = (
-    Shape("posterior triangle", Tissue.FAT, ((3, 50, 8, 4, 7), (5, 52, -2, 6, 10), (7, 60, -12, 10, 10), (8.5, 74, -22, 16, 10))),
-    Shape("carotid sheath", Tissue.FAT, ((-0.4, 27, -30, 7, 6), (2, 29, -31, 8, 7), (4, 28, -36, 9, 7), (7, 26, -44, 8, 7), (9.5, 20, -54, 9, 8))),
+    Shape("posterior triangle", Tissue.FAT, ((3, 50, 8, 4, 7), (5, 52, -2, 6, 10), (7, 60, -12, 10, 10),
+        (8.5, 74, -22, 16, 10))),
+    Shape("carotid sheath", Tissue.FAT, ((-0.4, 27, -30, 7, 6), (2, 29, -31, 8, 7), (4, 28, -36, 9, 7),
+        (7, 26, -44, 8, 7), (9.5, 20, -54, 9, 8))),
     Shape("parapharyngeal", Tissue.FAT, ((-0.8, 25, -44, 3, 9), (1, 25, -42, 4, 9), (2.4, 24, -44, 3, 7))),
     Shape("cheek", Tissue.FAT, ((-2, 44, -72, 8, 12), (0, 45, -74, 8, 12), (2, 40, -80, 5, 9))),
     Shape("supraclavicular", Tissue.FAT, ((7.8, 52, -34, 10, 9), (9, 60, -36, 18, 12), (10.2, 66, -44, 14, 9))),
@@ -130,82 +155,115 @@ FAT_PADS: tuple[Shape, ...] = (
     Shape("upper mediastinum", Tissue.FAT, ((8.8, 0, -56, 12, 8), (11, 0, -62, 18, 14)), 0, False),
 )  # fmt: skip
 
-AIRWAY: tuple[Shape, ...] = (
-    Shape("pharynx", Tissue.AIRWAY, ((-0.5, 0, -22, 13, 9), (0.3, 0, -14, 14, 7), (1, 0, -12, 13, 6), (2, 0, -9.5, 12, 5), (3, 0, -11, 13, 6), (3.8, 0, -15, 14, 7), (4.5, 0, -15, 13, 3), (4.9, 0, -14, 8, 1.2)), 0, False),
-    Shape("larynx", Tissue.AIRWAY, ((4.1, 0, -22, 9, 5), (4.6, 0, -25, 7, 9), (5.2, 0, -28, 2.5, 10), (5.5, 0, -28, 5, 10), (6.2, 0, -27, 8, 9.5), (7, 0, -25, 8.5, 9), (8, 0, -24, 9, 8.5), (9.5, 0, -22, 9, 8.5), (11.5, 0, -20, 9, 8)), 0, False),
-    Shape("vallecula", Tissue.AIRWAY, ((3.5, 7, -27, 4, 2.5), (3.9, 7, -26, 5, 2.5))),
-    Shape("piriform", Tissue.AIRWAY, ((4.3, 13, -19, 3, 4), (5.0, 13, -19, 2.2, 3.5))),
+PHARYNX = Shape(
+    "pharynx",
+    Tissue.AIRWAY,
+    (
+        (-0.9, 0, -24, 12, 8),
+        (-0.3, 0, -18, 13, 8),
+        (0.3, 0, -14, 14, 7),
+        (1, 0, -12, 13, 6),
+        (2, 0, -9.5, 12, 5),
+        (3, 0, -11, 13, 6),
+        (3.6, 0, -14, 14, 6),
+        (4.3, 0, -13, 13, 3),
+        (4.9, 0, -13, 8, 1.0),
+    ),
+    paired=False,
+)
+TRACHEA = Shape(
+    "trachea",
+    Tissue.AIRWAY,
+    ((6.2, 0, -22, 8.5, 8.5), (7, 0, -25, 8.5, 9), (8, 0, -24, 9, 8.5), (9.5, 0, -22, 9, 8.5), (11.5, 0, -20, 9, 8)),
+    paired=False,
+)
+
+# Beside the airway from the cricoid down: u counts from its wall (pairs), v from its back or front wall (others).
+BESIDE_TRACHEA: tuple[Shape, ...] = (
+    Shape("oesophagus", Tissue.OESOPHAGUS, ((6.3, 1, 4.5, 8, 3.2), (7, 3, 6, 7, 4.5), (11.4, 4, 7, 7, 5)), 0, False),
+    Shape("thyroid", Tissue.THYROID, ((5.7, 6, 2, 2.5, 5), (6.3, 6.5, 2, 5.5, 9), (7.2, 7, 2, 7, 10),
+        (7.9, 6, 1, 4, 6)), 12),
+    Shape("isthmus", Tissue.THYROID, ((6.9, 0, -2.4, 10, 2.2), (7.5, 0, -2.4, 10, 2.2)), 0, False),
 )  # fmt: skip
 
-ORGANS: tuple[Shape, ...] = (
-    Shape("oesophagus", Tissue.OESOPHAGUS, ((5.8, 1, -8, 9, 4), (7, 4, -8, 7, 5), (10, 5, -7, 7, 5), (14, 4, -6, 7, 5)), 0, False),
-    Shape("thyroid", Tissue.THYROID, ((5.6, 15, -24, 3, 5), (6.3, 17, -23, 7, 10), (7.2, 17, -22, 8.5, 11), (8, 16, -24, 5, 7), (8.2, 16, -25, 1, 2)), 12),
-    Shape("isthmus", Tissue.THYROID, ((6.9, 0, -36.5, 10, 2.2), (7.5, 0, -36.5, 10, 2.2)), 0, False),
-    Shape("parotid", Tissue.GLAND, ((-0.4, 50, -20, 9, 14), (1, 51, -22, 11, 17), (2.2, 49, -24, 7, 11)), 15),
+GLANDS: tuple[Shape, ...] = (
+    Shape("parotid", Tissue.GLAND, ((-0.4, 52, -20, 8, 13), (1, 53, -22, 9, 16), (2.2, 50, -24, 7, 11)), 15),
     Shape("submandibular", Tissue.GLAND, ((2.3, 30, -34, 8, 12), (3, 30, -34, 10, 14), (3.7, 28, -34, 6, 9)), 25),
 )  # fmt: skip
 
 ARTERIES: tuple[Shape, ...] = (
-    Shape("common carotid", Tissue.ARTERY, ((3.9, 24, -11, 4.2, 4), (4.4, 23, -12, 3.4, 3.4), (7.5, 21, -16, 3.4, 3.4), (9.2, 14, -22, 3.8, 3.8), (10.5, 10, -26, 4.5, 4.5))),
+    Shape("common carotid", Tissue.ARTERY, ((3.9, 24, -11, 4.2, 4), (4.4, 23, -12, 3.4, 3.4),
+        (7.5, 21, -16, 3.4, 3.4), (9.2, 14, -22, 3.8, 3.8), (10.5, 10, -26, 4.5, 4.5))),
     Shape("internal carotid", Tissue.ARTERY, ((-0.2, 24, -8, 2.5, 2.5), (2, 24, -6, 2.5, 2.5), (3.9, 25, -10, 3, 3))),
-    Shape("external carotid", Tissue.ARTERY, ((1.5, 36, -22, 1.6, 1.6), (3, 26, -20, 2.2, 2.2), (3.9, 22, -14, 2.6, 2.6))),
+    Shape("external carotid", Tissue.ARTERY, ((1.5, 36, -22, 1.6, 1.6), (3, 26, -20, 2.2, 2.2),
+        (3.9, 22, -14, 2.6, 2.6))),
     Shape("aortic arch", Tissue.ARTERY, ((10.6, 8, -34, 14, 26), (11.6, 10, -30, 14, 30)), 30, False),
 )  # fmt: skip
 
 VEINS: tuple[Shape, ...] = (
-    Shape("internal jugular", Tissue.VEIN, ((-0.2, 27, -3, 4, 4), (2, 31, -4, 5, 4), (4, 31, -11, 6, 4.5), (7, 28, -19, 7, 5.5), (8.6, 26, -28, 7, 6), (9.6, 22, -34, 8, 6))),
+    Shape("internal jugular", Tissue.VEIN, ((-0.2, 27, -3, 4, 4), (2, 31, -4, 5, 4), (4, 31, -11, 6, 4.5),
+        (7, 28, -19, 7, 5.5), (8.6, 26, -28, 7, 6), (9.6, 22, -34, 8, 6))),
     Shape("external jugular", Tissue.VEIN, ((3, 58, -10, 1.6, 1.4), (6, 50, -26, 1.8, 1.5), (7.5, 44, -30, 1.8, 1.6))),
 )  # fmt: skip
 
-# The vertebral artery from below C7 through the foramina to the foramen magnum; v counts from the canal's middle.
-VERTEBRAL_ARTERY: tuple[Shape, ...] = (
-    Shape("vertebral artery", Tissue.ARTERY, ((0.05, 5, -4, 1.6, 1.6), (0.45, 14, 7, 1.7, 1.7), (0.75, 22, 6, 1.8, 1.8), (1.0, 27, -5, 1.8, 1.8), (1.6, 22, -10, 1.8, 1.8), (2.0, 17, -13, 1.8, 1.8), (3, 15, -14, 1.8, 1.8), (6, 16, -14, 1.8, 1.8), (7, 20, -22, 1.8, 1.8), (7.8, 24, -38, 2, 2))),
-)  # fmt: skip
-
 LUNGS: tuple[Shape, ...] = (
-    Shape("lung", Tissue.LUNG, ((8.3, 36, 0, 4, 6), (8.7, 40, -4, 16, 20), (9.3, 44, -10, 25, 30), (10.2, 50, -18, 36, 42), (12, 62, -38, 48, 62), (18, 72, -48, 58, 78))),
+    Shape("lung", Tissue.LUNG, ((8.3, 36, 0, 4, 6), (8.7, 40, -4, 16, 20), (9.3, 44, -10, 25, 30),
+        (10.2, 50, -18, 36, 42), (12, 62, -38, 48, 62), (18, 72, -48, 58, 78))),
 )  # fmt: skip
 
 MEDIASTINUM: tuple[Shape, ...] = (
     Shape("mediastinum", Tissue.FAT, ((9, 0, -45, 18, 25), (11, 0, -60, 24, 42), (18, 0, -70, 34, 60)), 0, False),
 )  # fmt: skip
 
-# Air of the head in the frame of C1: center and half axes; a center off the midline exists on both sides.
+# In the frame of the skull, mm at scale 1: center and half axes; a center off the midline exists on both sides.
+# The cavity of the brain is that of the procedural skull, which is painted over its rim.
 Ellipsoid = tuple[tuple[float, float, float], tuple[float, float, float]]
-HEAD_AIR: tuple[tuple[Tissue, Ellipsoid], ...] = (
-    (Tissue.MUCOSA, ((0, -62, 22), (17, 34, 22))),
-    (Tissue.AIRWAY, ((7, -58, 18), (2.2, 30, 16))),
-    (Tissue.AIRWAY, ((28, -64, 16), (12, 15, 15))),
-    (Tissue.AIRWAY, ((6, -42, 40), (6, 10, 9))),
-    (Tissue.AIRWAY, ((44, 10, 18), (6, 8, 10))),
-    (Tissue.AIRWAY, ((0, -66, -8), (18, 20, 1.6))),
+HEAD: tuple[tuple[Tissue, Ellipsoid], ...] = (
+    (Tissue.MUCOSA, ((0, -62, 23), (15, 28, 17))),
+    (Tissue.AIRWAY, ((4.5, -60, 17), (1.6, 25, 7))),
+    (Tissue.AIRWAY, ((4.0, -62, 28), (1.3, 22, 8))),
+    (Tissue.AIRWAY, ((10.5, -60, 16), (1.5, 22, 5))),
+    (Tissue.AIRWAY, ((25.5, -63, 25), (14, 14.5, 15))),
+    (Tissue.AIRWAY, ((8, -50, 41), (6.5, 9.5, 8.5))),
+    (Tissue.AIRWAY, ((53, 14, 22), (4, 6, 6))),
+    (Tissue.AIRWAY, ((0, -66, 4.2), (18, 19, 1.2))),
+    (Tissue.FAT, ((30, -74, 50), (17, 19, 15))),
+    (Tissue.CSF, ((30, -80, 50), (12, 12, 12))),
+    (Tissue.BRAIN, ((0, -4, 90), (66, 85, 53))),
+    (Tissue.BRAIN, ((0, 34, 41), (53, 42, 30))),
+    (Tissue.BRAIN, ((0, 6, 32), (17, 21, 20))),
+    (Tissue.BRAIN, ((41, -30, 52), (24, 31, 24))),
 )
 
 # Outline of the body: level, v of the front and of the back from the canal, half width.
 NECK_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
-    (-2, -52, 62, 56), (0, -58, 62, 59), (1.5, -62, 60, 60), (3, -68, 58, 60), (4.5, -70, 57, 58), (6, -67, 60, 60), (7, -64, 63, 66),
-    (8, -66, 64, 84), (9, -78, 63, 108), (10, -96, 61, 132), (12, -130, 58, 150), (15, -150, 56, 160), (18, -155, 56, 162),
+    (-2, -52, 62, 56), (0, -58, 62, 59), (1.5, -62, 60, 60), (3, -68, 58, 60), (4.5, -70, 57, 58),
+    (6, -68, 60, 60), (7, -66, 63, 68), (8, -72, 66, 88), (9, -88, 66, 112), (10, -104, 64, 134), (12, -132, 60, 150),
+    (15, -150, 56, 160), (18, -155, 56, 162),
 )  # fmt: skip
 # Shoulders with the arms down: level, middle v, half width, half depth.
 SHOULDER_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
-    (6.3, 30, 58, 24), (7.2, 25, 96, 32), (7.9, 18, 146, 40), (8.5, 10, 184, 50), (9.3, 3, 208, 60), (11, -2, 220, 68), (18, -8, 222, 74),
+    (6.3, 30, 58, 24), (7.2, 22, 96, 34), (7.9, 12, 146, 46), (8.5, 4, 186, 58), (9.3, -2, 208, 64),
+    (11, -4, 220, 70), (18, -8, 222, 74),
 )  # fmt: skip
 
 __all__ = [
-    "AIRWAY",
     "ARTERIES",
+    "BESIDE_TRACHEA",
     "FAT_PADS",
     "FRONT_MUSCLES",
-    "HEAD_AIR",
+    "GLANDS",
+    "HEAD",
     "LUNGS",
     "MEDIASTINUM",
     "MUSCLES",
     "NECK_OUTLINE",
-    "ORGANS",
+    "PHARYNX",
     "SHOULDER_OUTLINE",
+    "TRACHEA",
     "VEINS",
-    "VERTEBRAL_ARTERY",
     "Shape",
     "Tube",
     "place",
+    "place_all",
 ]

@@ -9,21 +9,24 @@ from cspine.domain import Box, Grid, Vertebra, resample
 from cspine.phantom import soft_anatomy as anatomy
 from cspine.phantom.body import Body
 from cspine.phantom.outline import (
-    BRAIN,
     Axes,
     Build,
     Ripple,
     ellipsoid_mm,
+    head_frame,
+    over_bones,
     paint_tube,
     seed_fields,
     skin_distance_mm,
     table_y_mm,
 )
 from cspine.phantom.skeleton import Skeleton
-from cspine.phantom.soft_anatomy import Shape, Tube, place
+from cspine.phantom.soft_anatomy import Tube, place_all
 from cspine.phantom.spine_axis import SpineAxis
 from cspine.phantom.support import paint_support
+from cspine.phantom.throat import airway_tubes, mucosa, neighbors_of_trachea, with_prevertebral
 from cspine.phantom.tissue import Tissue
+from cspine.phantom.vessels import vertebral_arteries, vessel_tubes
 
 _OUTLINE_STEP_MM = 5.0
 _MUSCLE_STEPS = 1.6  # voxels: thin planes need about the resolution that shows them
@@ -37,18 +40,22 @@ def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads
     rng = np.random.default_rng(seed)
     axis = SpineAxis.through(skeleton)
     axes = Axes.of(grid)
-    head = skeleton.frames[Vertebra.C1]
+    head = head_frame(skeleton)
     build = Build(body.fat_mm - 6.0, body.shoulder_drop, body.arms_up)
     bumps = Ripple.sample(rng, 60, 1.2)
-    (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, threads, lambda a: (skin_distance_mm(a, axis, head, build, bumps),))
+
+    def outline(part: Axes) -> tuple[np.ndarray]:
+        return (over_bones(skin_distance_mm(part, axis, head, build, bumps), part, skeleton, 5.0 + 0.3 * body.fat_mm),)
+
+    (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, 1, outline)
     out = _layers(skin, axes, axis, body)
-    _paint_muscles(out, grid, axis, body, rng, threads)
+    _paint_muscles(out, grid, axis, body, rng, threads=threads)
     _paint_chest(out, axes, axis, rng)
-    _paint_throat(out, axes, axis, body, rng)
+    _paint_throat(out, axes, axis, skeleton, body=body, rng=rng)
     _paint_spine(out, axes, axis, skeleton)
-    _paint_vessels(out, axes, axis, rng)
+    _paint_vessels(out, axes, axis, skeleton, rng)
     _paint_head(out, axes, head, axis.scale)
-    paint_support(out, axes, skin, table_y_mm(axis, head, build), axis, body)
+    paint_support(out, axes, skin, table_y_mm(axis, head, build), axis=axis, body=body)
     return out
 
 
@@ -83,27 +90,15 @@ def _layers(skin: np.ndarray, axes: Axes, axis: SpineAxis, body: Body) -> np.nda
     return out
 
 
-def _placed(
-    shapes: tuple[Shape, ...], axis: SpineAxis, rng: np.random.Generator, from_front: bool, size: float = 1.0
-) -> list[Tube]:
-    """Place shapes with the small differences between people and between sides."""
-    tubes = []
-    for shape in shapes:
-        both = np.array([size, size, 0, 0]) + rng.normal(0, [0.06, 0.06, 0.8, 0.8])
-        jitter = both + rng.normal(0, [0.04, 0.04, 0.5, 0.5], (2, 4))
-        if not shape.paired:
-            jitter[:, 2] *= 0.5
-        tubes += place(shape, axis, from_front, np.maximum(jitter, [0.4, 0.4, -4, -4]))
-    return tubes
-
-
 def _paint_muscles(
-    out: np.ndarray, grid: Grid, axis: SpineAxis, body: Body, rng: np.random.Generator, threads: int
+    out: np.ndarray, grid: Grid, axis: SpineAxis, body: Body, rng: np.random.Generator, *, threads: int
 ) -> None:
     """Leave muscle only where a muscle is nearest, with fat between muscles."""
-    tubes = _placed(anatomy.MUSCLES, axis, rng, False, body.muscle)
-    tubes += _placed(anatomy.FRONT_MUSCLES, axis, rng, True, body.muscle)
-    pads = _placed(anatomy.FAT_PADS, axis, rng, False, np.sqrt(body.fat_mm / 7.0).clip(0.6, 1.5))
+    tubes = place_all(anatomy.MUSCLES, axis, rng, from_front=False, size=body.muscle)
+    tubes += place_all(anatomy.FRONT_MUSCLES, axis, rng, from_front=True, size=body.muscle)
+    pads = place_all(
+        anatomy.FAT_PADS, axis, rng, from_front=False, size=float(np.clip(np.sqrt(body.fat_mm / 7.0), 0.6, 1.5))
+    )
     warp = Ripple.sample(rng, 28, 1.3)
 
     def shares(axes: Axes) -> tuple[np.ndarray, ...]:
@@ -129,43 +124,31 @@ _SOFT = _only(Tissue.MUSCLE, Tissue.FAT, Tissue.GLAND, Tissue.MUCOSA)
 
 def _paint_chest(out: np.ndarray, axes: Axes, axis: SpineAxis, rng: np.random.Generator) -> None:
     """Paint the tops of the lungs inside a chest wall, and the mediastinum between them."""
-    lungs = _placed(anatomy.LUNGS, axis, rng, False)
+    lungs = place_all(anatomy.LUNGS, axis, rng, from_front=False)
     for tube in lungs:
         paint_tube(out, axes, Tube(Tissue.MUSCLE, tube.rows, tube.turn_rad), 5.0, _SOFT)
     for tube in lungs:
         paint_tube(out, axes, Tube(Tissue.FAT, tube.rows, tube.turn_rad), 1.5, _SOFT)
-    for tube in _placed(anatomy.MEDIASTINUM, axis, rng, False):
+    for tube in place_all(anatomy.MEDIASTINUM, axis, rng, from_front=False):
         paint_tube(out, axes, tube, 0.0, _SOFT)
     inner = _only(Tissue.MUSCLE, Tissue.FAT)
     for tube in lungs:
         paint_tube(out, axes, tube, 0.0, inner)
 
 
-def _paint_throat(out: np.ndarray, axes: Axes, axis: SpineAxis, body: Body, rng: np.random.Generator) -> None:
+def _paint_throat(
+    out: np.ndarray, axes: Axes, axis: SpineAxis, skeleton: Skeleton, *, body: Body, rng: np.random.Generator
+) -> None:
     """Paint glands, oesophagus, and the airway in its mucosa."""
-    deeper = SpineAxis(
-        axis.levels,
-        axis.canal_mm,
-        axis.right_to_left,
-        axis.front_to_back,
-        axis.front_v_mm - _prevertebral_extra(axis.levels, body.prevertebral) * axis.scale,
-        axis.canal_half_mm,
-        axis.scale,
-    )
-    for tube in _placed(anatomy.ORGANS, deeper, rng, True):
+    forward = with_prevertebral(axis, body.prevertebral)
+    airway = airway_tubes(skeleton, forward, body.airway, rng)
+    beside = neighbors_of_trachea(airway[-1], forward, rng)
+    for tube in [*place_all(anatomy.GLANDS, forward, rng, from_front=True), *beside]:
         paint_tube(out, axes, tube, 0.0, _SOFT)
-    airway = _placed(anatomy.AIRWAY, deeper, rng, True, body.airway)
     for tube in airway:
-        paint_tube(out, axes, Tube(Tissue.MUCOSA, tube.rows, tube.turn_rad), 2.2)
+        paint_tube(out, axes, mucosa(tube))
     for tube in airway:
         paint_tube(out, axes, tube)
-
-
-def _prevertebral_extra(levels: np.ndarray, factor: float) -> np.ndarray:
-    """Return mm by which the throat lies farther forward than usual."""
-    usual = np.interp(levels, [1, 4, 5.5, 7], [4.0, 5.0, 13.0, 14.0])
-    extra: np.ndarray = (factor - 1) * usual
-    return extra
 
 
 def _paint_spine(out: np.ndarray, axes: Axes, axis: SpineAxis, skeleton: Skeleton) -> None:
@@ -199,25 +182,25 @@ def _disc(axis: SpineAxis, upper: float) -> Tube:
     return Tube(Tissue.DISC, np.column_stack([points[:, 2], points[:, :2], wide, deep]))
 
 
-def _paint_vessels(out: np.ndarray, axes: Axes, axis: SpineAxis, rng: np.random.Generator) -> None:
-    """Paint vertebral arteries, carotids and veins; one jugular vein is usually the larger."""
-    tubes = _placed(anatomy.VEINS, axis, rng, True) + _placed(anatomy.ARTERIES, axis, rng, True)
+def _paint_vessels(out: np.ndarray, axes: Axes, axis: SpineAxis, skeleton: Skeleton, rng: np.random.Generator) -> None:
+    """Paint the vessels, the large ones in a thin sleeve of fat."""
+    tubes = vessel_tubes(axis, rng)
     for tube in tubes:
         paint_tube(out, axes, Tube(Tissue.FAT, tube.rows, tube.turn_rad), 0.8, _SOFT)
-    for tube in tubes + _placed(anatomy.VERTEBRAL_ARTERY, axis, rng, False):
+    for tube in tubes + vertebral_arteries(skeleton, axis, rng):
         paint_tube(out, axes, tube)
 
 
 def _paint_head(out: np.ndarray, axes: Axes, head: np.ndarray, scale: float) -> None:
-    """Paint the brain, the air of nose and sinuses, and the slit over the tongue."""
-    for tissue, (center, radii) in ((Tissue.BRAIN, BRAIN), *anatomy.HEAD_AIR):
+    """Paint nose, sinuses, orbits, the slit over the tongue, and the brain."""
+    for tissue, (center, radii) in anatomy.HEAD:
         for side in (1, -1) if center[0] else (1,):
             middle = np.array([side * center[0], center[1], center[2]]) * scale
-            _paint_ellipsoid(out, axes, head, tissue, middle, np.array(radii) * scale)
+            _paint_ellipsoid(out, axes, head, tissue, center=middle, radii=np.array(radii) * scale)
 
 
 def _paint_ellipsoid(
-    out: np.ndarray, axes: Axes, frame: np.ndarray, tissue: Tissue, center: np.ndarray, radii: np.ndarray
+    out: np.ndarray, axes: Axes, frame: np.ndarray, tissue: Tissue, *, center: np.ndarray, radii: np.ndarray
 ) -> None:
     middle = frame[:3, :3] @ center + frame[:3, 3]
     reach = float(radii.max()) + 1

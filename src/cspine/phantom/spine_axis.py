@@ -73,12 +73,11 @@ class SpineAxis:
         """Return body-frame points (N, 3) of places in the neck."""
         base = self._at(self.canal_mm, level)
         left, back = self._at(self.right_to_left, level), self._at(self.front_to_back, level)
-        points: np.ndarray = base + left * np.asarray(u)[:, None] + back * np.asarray(v)[:, None]
-        return points
+        return np.asarray(base + left * np.asarray(u)[:, None] + back * np.asarray(v)[:, None])
 
     def front(self, level: np.ndarray) -> np.ndarray:
         """Return `v` (mm, negative) of the front of the vertebral bodies."""
-        return np.interp(level, self.levels, self.front_v_mm)
+        return np.asarray(np.interp(level, self.levels, self.front_v_mm))
 
     def canal_half(self, level: np.ndarray) -> np.ndarray:
         """Return half width and half depth (N, 2) of the canal in mm."""
@@ -86,7 +85,7 @@ class SpineAxis:
 
     def level_at(self, z_mm: np.ndarray) -> np.ndarray:
         """Return the level whose canal lies at body-frame height z."""
-        return np.interp(-np.asarray(z_mm), -self.canal_mm[:, 2], self.levels)
+        return np.asarray(np.interp(-np.asarray(z_mm), -self.canal_mm[:, 2], self.levels))
 
     def _at(self, values: np.ndarray, level: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(level, self.levels, values[:, k]) for k in range(values.shape[1])], axis=1)

@@ -14,19 +14,19 @@ _CRADLE_HALF_WIDTH_MM = 118.0
 
 
 def paint_support(
-    out: np.ndarray, axes: Axes, skin: np.ndarray, table_y_mm: float, axis: SpineAxis, body: Body
+    out: np.ndarray, axes: Axes, skin: np.ndarray, table_y_mm: float, *, axis: SpineAxis, body: Body
 ) -> None:
     """Paint collar, head rest and table into the air of `out` (uint8 (slice, row, column), in place)."""
     if body.collar:
         _collar(out, axes, skin, axis)
     if body.immobilizer is not Immobilizer.NONE:
-        _head_rest(out, axes, skin, table_y_mm, axis, body.immobilizer)
+        _head_rest(out, axes, skin, table_y_mm, axis=axis, kind=body.immobilizer)
     if body.table is not Table.NONE:
         _table(out, axes, table_y_mm, body.table)
 
 
 def _table(out: np.ndarray, axes: Axes, top_y_mm: float, table: Table) -> None:
-    """Mattress, then a thin shell round foam; the curved table rises toward its edges."""
+    """Put a mattress, then a thin shell round foam; the curved table rises toward its edges."""
     x = axes.x
     rise = (x / _TABLE_HALF_WIDTH_MM) ** 2 * (38.0 if table is Table.CURVED else 0.0)
     top = np.where(np.abs(x) < _TABLE_HALF_WIDTH_MM, top_y_mm + _MATTRESS_MM - rise, np.inf)
@@ -42,9 +42,9 @@ def _table(out: np.ndarray, axes: Axes, top_y_mm: float, table: Table) -> None:
 
 
 def _head_rest(
-    out: np.ndarray, axes: Axes, skin: np.ndarray, table_y_mm: float, axis: SpineAxis, kind: Immobilizer
+    out: np.ndarray, axes: Axes, skin: np.ndarray, table_y_mm: float, *, axis: SpineAxis, kind: Immobilizer
 ) -> None:
-    """A foam cradle with a thin plastic shell, or two blocks beside the head; down to the nape."""
+    """Put the head into a foam cradle with a thin plastic shell, or between two blocks."""
     slices = slice(0, int(np.searchsorted(-axes.z, -float(np.interp(2.2, axis.levels, axis.canal_mm[:, 2])))))
     if slices.stop == 0:
         return
@@ -61,7 +61,7 @@ def _head_rest(
 
 
 def _collar(out: np.ndarray, axes: Axes, skin: np.ndarray, axis: SpineAxis) -> None:
-    """A ring of foam with a plastic shell at a few mm from the skin, from the chin to the shoulders."""
+    """Put a ring of foam with a plastic shell a few mm off the skin, from the chin to the shoulders."""
     level = axis.level_at(axes.z)
     worn = np.flatnonzero((level > 2.0) & (level < 6.8))
     if worn.size == 0:
