@@ -1,0 +1,36 @@
+"""DICOM on both sides: files to volumes of Hounsfield units, volumes to CT image files."""
+
+from cspine.dicom.choice import Choice, NotUsed, choose_series
+from cspine.dicom.decode import warm_up
+from cspine.dicom.files import write_atomically
+from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
+from cspine.dicom.refusal import refusal
+from cspine.dicom.scan import scan
+from cspine.dicom.series import ScanResult, Series, Skipped, Study
+from cspine.dicom.uids import derived_uid
+from cspine.dicom.vendors import Vendor
+from cspine.dicom.volume import to_volume
+from cspine.dicom.write import Numbering, StoredAs, write_ct_series
+
+__all__ = [
+    "Choice",
+    "LoadedSeries",
+    "NotUsed",
+    "Numbering",
+    "ScanResult",
+    "Series",
+    "Skipped",
+    "SliceRef",
+    "StoredAs",
+    "Study",
+    "StudyHeader",
+    "Vendor",
+    "choose_series",
+    "derived_uid",
+    "refusal",
+    "scan",
+    "to_volume",
+    "warm_up",
+    "write_atomically",
+    "write_ct_series",
+]

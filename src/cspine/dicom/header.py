@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cspine.domain import Flag, Volume
+from cspine.domain import Flag, Volume, WorldBox
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class LoadedSeries:
         What was odd about the series and how it was handled.
     name
         A short name for messages: series UID or file name.
+    gaps
+        Where slices are missing and the volume was bridged by interpolation.
     """
 
     volume: Volume
@@ -72,3 +74,4 @@ class LoadedSeries:
     slices: tuple[SliceRef, ...]
     flags: tuple[Flag, ...]
     name: str
+    gaps: tuple[WorldBox, ...] = ()

@@ -1,0 +1,12 @@
+"""UIDs that follow from content: the same input gives the same UID, another input another one (PS3.5 B.2)."""
+
+import hashlib
+
+
+def derived_uid(*parts: str | int | bytes) -> str:
+    """Return a UID below 2.25 from the SHA-256 of the parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return f"2.25.{int.from_bytes(digest.digest()[:16], 'big')}"

@@ -1,0 +1,264 @@
+"""Write a volume as a series of CT Image objects (PS3.3 A.3)."""
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
+from pydicom.valuerep import DSfloat
+
+from cspine.dicom import syntaxes
+from cspine.dicom.files import translated
+from cspine.dicom.header import StudyHeader
+from cspine.dicom.persontext import PHANTOM_MARK
+from cspine.dicom.uids import derived_uid
+from cspine.dicom.vendors import HABITS, Habits, Vendor
+from cspine.domain import Rejected, Volume
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+IMPLEMENTATION_UID = derived_uid("cspine", "implementation")
+
+_WINDOW = ("400", "2000")
+_ENCODER_THREADS = 4
+
+
+class StoredAs(StrEnum):
+    """Transfer syntaxes that are written."""
+
+    RAW = syntaxes.RAW
+    JPEG_LOSSLESS = syntaxes.JPEG_LOSSLESS
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """InstanceNumber of the slices; files are named after it.
+
+    Attributes
+    ----------
+    first
+        The lowest number.
+    backward
+        Whether the last slice of the volume has the lowest number.
+    """
+
+    first: int = 1
+    backward: bool = False
+
+    def of(self, slices: int) -> range:
+        """Return the number of each slice of the volume, in its order."""
+        last = self.first + slices - 1
+        return range(last, self.first - 1, -1) if self.backward else range(self.first, last + 1)
+
+
+def write_ct_series(
+    volume: Volume,
+    folder: Path,
+    *,
+    header: StudyHeader | None = None,
+    stored_as: StoredAs = StoredAs.RAW,
+    vendor: Vendor = Vendor.CSPINE,
+    numbering: Numbering | None = None,
+    seed: int = 0,
+) -> list[Path]:
+    """Write one CT Image object per slice (first array axis) of a volume.
+
+    Parameters
+    ----------
+    volume
+        In any orientation; HU that the maker's format cannot hold are clipped, fractions rounded.
+    folder
+        Made when absent. Files are called ``<InstanceNumber>.dcm``; either all of them appear or none.
+    header
+        Patient, study and series. Missing UIDs are derived from `seed` and the voxels. ``is_phantom`` marks the
+        images in StudyDescription and ImageComments.
+
+    Returns
+    -------
+    list of Path
+        One per slice, in the order of the volume.
+
+    Raises
+    ------
+    Rejected
+        A file of that name exists, or the disk is full.
+    Unreachable
+        The folder cannot be written.
+    """
+    numbers = (numbering or Numbering()).of(volume.grid.shape[0])
+    paths = [folder / f"{number}.dcm" for number in numbers]
+    existing = next((path for path in paths if path.exists()), None)
+    if existing is not None:
+        raise Rejected(f"{existing} exists and is not overwritten; give an empty folder")
+    shared = _shared(volume, header or StudyHeader(), HABITS[vendor], seed)
+    writer = _SliceWriter(volume, shared, HABITS[vendor], stored_as)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _staging(folder) as stage, ThreadPoolExecutor(_ENCODER_THREADS) as pool:
+            staged = [stage / path.name for path in paths]
+            list(pool.map(writer.write, range(len(paths)), numbers, staged))
+            for source, target in zip(staged, paths, strict=True):
+                os.replace(source, target)
+    except OSError as error:
+        raise translated(error, folder) from error
+    return paths
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder inside `folder` that is gone afterwards."""
+    stage = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+class _SliceWriter:
+    """Writes single slices of one series."""
+
+    def __init__(self, volume: Volume, shared: Dataset, habits: Habits, stored_as: StoredAs):
+        self.volume, self.shared, self.habits, self.stored_as = volume, shared, habits, stored_as
+
+    def write(self, index: int, number: int, path: Path) -> None:
+        dataset = Dataset({element.tag: element for element in self.shared})
+        dataset.SOPInstanceUID = derived_uid(str(dataset.SeriesInstanceUID), number)
+        dataset.InstanceNumber = number
+        dataset.ImagePositionPatient = _decimals(self.volume.grid.to_world(np.array([index, 0, 0])))
+        stored = _stored(self.volume.hu[index], self.habits)
+        dataset.PixelData = _encoded(stored, self.habits, self.stored_as)
+        dataset["PixelData"].VR = "OW" if self.stored_as is StoredAs.RAW else "OB"
+        dataset.file_meta = _file_meta(dataset.SOPInstanceUID, self.stored_as)
+        buffer = io.BytesIO()
+        dcmwrite(buffer, dataset, enforce_file_format=True)
+        path.write_bytes(buffer.getbuffer())
+
+
+def _file_meta(instance_uid: str, stored_as: StoredAs) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(CT_IMAGE)
+    meta.MediaStorageSOPInstanceUID = UID(instance_uid)
+    meta.TransferSyntaxUID = UID(stored_as.value)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
+    return meta
+
+
+def _shared(volume: Volume, header: StudyHeader, habits: Habits, seed: int) -> Dataset:
+    """Return everything that is the same in all slices."""
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    content = np.ascontiguousarray(volume.hu).tobytes() + volume.grid.affine.tobytes()
+    study_uid = header.study_instance_uid or derived_uid("study", seed, header.patient_id or "", content)
+    dataset.SOPClassUID = CT_IMAGE
+    dataset.StudyInstanceUID = study_uid
+    dataset.SeriesInstanceUID = header.series_instance_uid or derived_uid(
+        "series", study_uid, seed, repr(habits), content
+    )
+    dataset.FrameOfReferenceUID = volume.grid.frame_uid or derived_uid("frame", study_uid)
+    _describe_patient(dataset, header)
+    _describe_series(dataset, header, habits)
+    _describe_plane(dataset, volume, header)
+    _describe_pixels(dataset, volume, habits)
+    return dataset
+
+
+def _describe_patient(dataset: Dataset, header: StudyHeader) -> None:
+    phantom = header.is_phantom
+    dataset.PatientName = header.patient_name or (f"{PHANTOM_MARK}^CSPINE" if phantom else "")
+    dataset.PatientID = header.patient_id or ""
+    dataset.PatientBirthDate = header.birth_date or ""
+    dataset.PatientSex = header.patient_sex or ""
+    if header.patient_age:
+        dataset.PatientAge = header.patient_age
+    dataset.AccessionNumber = header.accession_number or ""
+    dataset.StudyID = ""
+    dataset.ReferringPhysicianName = ""
+    dataset.StudyDate = header.study_date or ""
+    dataset.StudyTime = header.study_time or ""
+    description = header.study_description or ""
+    if phantom and PHANTOM_MARK not in description.upper():
+        description = f"{PHANTOM_MARK} {description}".strip()
+    if description:
+        dataset.StudyDescription = description
+    if phantom:
+        dataset.ImageComments = f"{PHANTOM_MARK}: synthetic images, not a patient"
+
+
+def _describe_series(dataset: Dataset, header: StudyHeader, habits: Habits) -> None:
+    dataset.Modality = "CT"
+    dataset.SeriesNumber = header.series_number or "1"
+    if header.series_description:
+        dataset.SeriesDescription = header.series_description
+    dataset.Manufacturer = header.manufacturer or habits.manufacturer
+    dataset.ManufacturerModelName = header.scanner_model or habits.model
+    dataset.BodyPartExamined = header.body_part or "CSPINE"
+    dataset.PatientPosition = "HFS"
+    dataset.PositionReferenceIndicator = ""
+    dataset.ImageType = [part for part in ("ORIGINAL", "PRIMARY", "AXIAL", habits.extra_image_type) if part]
+    dataset.AcquisitionNumber = 1
+    dataset.KVP = "120"
+    dataset.ConvolutionKernel = header.kernel or habits.kernel
+
+
+def _describe_plane(dataset: Dataset, volume: Volume, header: StudyHeader) -> None:
+    _, row_direction, column_direction = volume.grid.directions
+    spacing = volume.grid.spacing_mm
+    # A DICOM row runs along increasing column index, a column along increasing row index (PS3.3 C.7.6.2.1.1).
+    dataset.ImageOrientationPatient = _decimals(np.concatenate([column_direction, row_direction]))
+    dataset.PixelSpacing = _decimals(np.array(spacing[1:]))
+    dataset.SliceThickness = _decimal(header.slice_thickness_mm or spacing[0])
+
+
+def _describe_pixels(dataset: Dataset, volume: Volume, habits: Habits) -> None:
+    _, dataset.Rows, dataset.Columns = volume.grid.shape
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = habits.bits_stored
+    dataset.HighBit = habits.bits_stored - 1
+    dataset.PixelRepresentation = int(habits.signed)
+    dataset.RescaleIntercept = str(habits.intercept)
+    dataset.RescaleSlope = "1"
+    if habits.rescale_type:
+        dataset.RescaleType = habits.rescale_type
+    if habits.padding is not None:
+        dataset.add_new("PixelPaddingValue", "SS" if habits.signed else "US", habits.padding)
+    dataset.WindowCenter, dataset.WindowWidth = _WINDOW
+
+
+def _decimal(value: float) -> DSfloat:
+    """Return a number as a decimal string of at most 16 characters."""
+    return DSfloat(float(value), auto_format=True)
+
+
+def _decimals(values: np.ndarray) -> list[DSfloat]:
+    return [_decimal(value) for value in values.tolist()]
+
+
+def _stored(hu: np.ndarray, habits: Habits) -> np.ndarray:
+    low, high = habits.stored_range
+    wide = np.rint(hu).astype(np.int32) - habits.intercept
+    clipped: np.ndarray = np.clip(wide, low, high)
+    return clipped.astype(np.int16 if habits.signed else np.uint16)
+
+
+def _encoded(stored: np.ndarray, habits: Habits, stored_as: StoredAs) -> bytes:
+    if stored_as is StoredAs.RAW:
+        return stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
+    # Selection value 1, as the transfer syntax demands; libjpeg-turbo knows no signed samples.
+    mask = np.uint16((1 << habits.bits_stored) - 1)
+    stream = imagecodecs.jpeg_encode(
+        stored.view(np.uint16) & mask, lossless=True, predictor=1, bitspersample=habits.bits_stored
+    )
+    return encapsulate([bytes(stream)], has_bot=False)
