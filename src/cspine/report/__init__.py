@@ -1,0 +1,34 @@
+"""Analysis and source series in, one document out. Nothing is written, sent or computed anew here."""
+
+from cspine.report.content import Content, compose
+from cspine.report.document import INTENDED_USE, all_flags, findings_document, findings_json, parse_findings
+from cspine.report.html import render_html
+from cspine.report.locate import ImageRegion, image_region
+from cspine.report.palette import LEVEL_COLORS, level_color
+from cspine.report.pdf import render_pdf
+from cspine.report.pictures import Picture, Pictures, draw_pictures
+from cspine.report.renderers import RENDERERS, Renderer, file_name, render, renderer
+
+__all__ = [
+    "INTENDED_USE",
+    "LEVEL_COLORS",
+    "RENDERERS",
+    "Content",
+    "ImageRegion",
+    "Picture",
+    "Pictures",
+    "Renderer",
+    "all_flags",
+    "compose",
+    "draw_pictures",
+    "file_name",
+    "findings_document",
+    "findings_json",
+    "image_region",
+    "level_color",
+    "parse_findings",
+    "render",
+    "render_html",
+    "render_pdf",
+    "renderer",
+]
