@@ -46,7 +46,8 @@ def test_a_bright_voxel_lands_at_its_world_point_in_the_coarse_input() -> None:
     weight = (ct[0, 0] - ct.min()).astype(float)
     weight[weight < 1e-3] = 0
     center = (np.indices(grid.shape).reshape(3, -1) * weight.ravel()).sum(axis=1) / weight.sum()
-    np.testing.assert_allclose(grid.to_world(center), NATIVE.to_world(np.array([30.0, 50.5, 45.0])), atol=1e-3)
+    # averaging assigns each fine voxel to whole coarse ones: exact only to a fraction of a coarse voxel
+    np.testing.assert_allclose(grid.to_world(center), NATIVE.to_world(np.array([30.0, 50.5, 45.0])), atol=0.4)
 
 
 def test_the_prompt_peaks_at_the_center_that_the_crop_was_made_for() -> None:

@@ -11,7 +11,10 @@ from cspine.domain import CERVICAL, ConfigError, Vertebra
 from cspine.phantom.bones import (
     VertebraSize,
     neutral_offset_mm,
+    procedural_girdle,
+    procedural_jaw_and_larynx,
     procedural_ribs,
+    procedural_skull,
     procedural_vertebrae,
     rib_vertebra,
     sample_vertebra_sizes,
@@ -21,6 +24,7 @@ from cspine.phantom.mesh_frames import own_frame
 from cspine.phantom.skeleton import Bone
 
 PROCEDURAL = "procedural"
+_WITH_SKULL = ("mandible", "teeth")
 # Folders of meshes that must never train anything: by name, and by a file that only they have.
 EVALUATION_ONLY = ("umtri-cspine",)
 _EVALUATION_ONLY_FILE = "C1_mean.obj"
@@ -38,6 +42,7 @@ _SPACING_MM = {Vertebra.C3: 16.0, Vertebra.C4: 16.1, Vertebra.C5: 16.1, Vertebra
 _DISC_MM = (3.2, 7.0)  # height in the middle of a healthy disc, endplates being hollow
 _AXIS_DISC_MM = 4.8
 LOWEST_BONE = Vertebra.T8
+_THROAT = ("hyoid", "thyroid", "cricoid")
 MEAN_SCALE = {True: 0.96, False: 1.04}  # size of women and men relative to the average adult
 
 
@@ -135,8 +140,12 @@ def mesh_anatomy(folder: str, *, female: bool, scale: float, rng: np.random.Gene
 
 def _attached(sizes: dict[Vertebra, VertebraSize], rng: np.random.Generator) -> tuple[Attached, ...]:
     """Return ribs, girdle, skull, jaw and larynx in the frames that they hang on."""
-    ribs = [(bone, rib_vertebra(bone.name)) for bone in procedural_ribs(sizes, rng)]
-    return tuple(Attached(bone, frame, np.ones(3)) for bone, frame in ribs)
+    hung = [(bone, rib_vertebra(bone.name)) for bone in procedural_ribs(sizes, rng)]
+    hung += [(bone, Vertebra.T1) for bone in procedural_girdle(sizes, rng)]
+    hung += [(bone, Vertebra.C1) for bone in procedural_skull(sizes, rng)]
+    for bone in procedural_jaw_and_larynx(sizes, rng):
+        hung.append((bone, Vertebra.C1 if bone.name in _WITH_SKULL else Vertebra.C4))
+    return tuple(Attached(bone, frame, np.ones(3)) for bone, frame in hung)
 
 
 def _procedural_joint(sizes: dict[Vertebra, VertebraSize], upper: Vertebra) -> Joint:

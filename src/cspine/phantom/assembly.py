@@ -7,9 +7,11 @@ import numpy as np
 from cspine.domain import Vertebra
 from cspine.phantom.anatomy import Anatomy, Attached, Joint
 from cspine.phantom.density import BoneDensity, material_of
+from cspine.phantom.joints import JointedBone, Neighbor
 from cspine.phantom.posture import Orientations
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
 
+SKULL_BASE = "skull-base"
 _NARROWEST_MM = 1.6
 _THORACIC_STEP_MM = 20.5
 _CHECKED_DOWN_TO = Vertebra.T2  # procedural neighbours below fit by construction
@@ -18,9 +20,14 @@ _DENS_GAP_MM = 1.3
 _FACET_GAP_MM = 1.4
 _SHELL_STEP_MM = 1.3
 _SHELL_DEPTH_MM = 1.5
-_OVERLAP_LIMIT_MM = 0.5
-_OPENING_MM = 0.5
-_MOST_OPENINGS = 14
+_JOINT_GAP_MM = 1.1
+_OVERLAP_LIMIT_MM = 1.6  # joints trim less than that off either bone
+_OPENING_MM = 0.4
+_MOST_OPENINGS = 8
+# Joints turn about a point below the disc, deeper in the upper neck, so that facets glide (C2/C3 … C7/T1), mm.
+_PIVOT_MM = {2: 13.0, 3: 12.0, 4: 10.0, 5: 8.0, 6: 7.0, 7: 6.0}
+# A joint that is too tight opens up and back, along the normal of the facets.
+_OPENING_DIRECTION = np.array([0.0, 0.6, 0.8])
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def sample_discs(rng: np.random.Generator, degeneration: float) -> Discs:
     """Draw disc heights; degeneration (0 … 1) narrows C4–C7 most."""
     likely = np.array([0.15, 0.35, 0.6, 1.0, 1.0, 0.4, 0.2])
     narrowed = rng.random(7) < likely * degeneration
-    loss = np.where(narrowed, rng.uniform(0.5, 4.0, 7), rng.normal(0, 0.3, 7).clip(-0.6, 0.6))
+    loss = np.where(narrowed, rng.uniform(0.5, 2.6, 7), rng.normal(0, 0.3, 7).clip(-0.6, 0.6))
     return Discs(float(rng.normal(1, 0.06)), tuple(float(x) for x in loss))
 
 
@@ -51,15 +58,39 @@ def assemble(anatomy: Anatomy, turns: Orientations, discs: Discs, density: BoneD
     """Place every bone; C4 comes to the origin of the body frame."""
     chain = _Chain(anatomy, turns, discs, scale)
     frames = chain.frames()
-    bones = [
-        PlacedBone(bone, frames[v] @ _scaling(anatomy.scales[v]), *material_of(bone, density))
-        for v, bone in anatomy.vertebrae.items()
-    ]
+    placed = [(bone, frames[v] @ _scaling(anatomy.scales[v])) for v, bone in anatomy.vertebrae.items()]
     head = _head_frame(anatomy, turns, frames, scale)
     for item in anatomy.attached:
         frame = head if _belongs_to_head(item) else frames[item.frame]
-        bones.append(PlacedBone(item.bone, frame @ _scaling(item.scale), *material_of(item.bone, density)))
+        placed.append((item.bone, frame @ _scaling(item.scale)))
+    jointed = _with_joints(placed, _JOINT_GAP_MM * scale)
+    bones = (
+        PlacedBone(bone, to_body, *material_of(bone, density))
+        for bone, (_, to_body) in zip(jointed, placed, strict=True)
+    )
     return Skeleton(tuple(bones), frames, scale)
+
+
+def _with_joints(placed: list[tuple[Bone, np.ndarray]], gap_mm: float) -> list[Bone]:
+    """Let neighbouring vertebrae, and C1 and the skull, keep a joint space."""
+    order = {bone.vertebra or 0: k for k, (bone, _) in enumerate(placed) if _in_column(bone)}
+    jointed: list[Bone] = [bone for bone, _ in placed]
+    for level, k in order.items():
+        bone, to_body = placed[k]
+        near = [placed[order[other]] for other in (level - 1, level + 1) if other in order]
+        neighbors = tuple(
+            Neighbor(other, np.linalg.inv(frame) @ to_body, _mean_scale(frame)) for other, frame in near
+        )
+        jointed[k] = JointedBone(bone, neighbors, _mean_scale(to_body), gap_mm)
+    return jointed
+
+
+def _in_column(bone: Bone) -> bool:
+    return bone.vertebra is not None or bone.name == SKULL_BASE
+
+
+def _mean_scale(to_body: np.ndarray) -> float:
+    return float(np.cbrt(abs(np.linalg.det(to_body[:3, :3]))))
 
 
 class _Chain:
@@ -103,11 +134,13 @@ class _Chain:
         axis = self.turns.vertebrae[upper]
         middle = (axis + below[:3, :3]) / 2
         disc = below[:3, 3] + below[:3, 2] * joint.up_mm - middle[:, 1] * joint.back_mm
+        pivot = _PIVOT_MM.get(int(upper), 0.0) * self.scale
+        disc += (axis[:, 2] - below[:3, 2]) * pivot
         frame = self._at(upper, disc + middle[:, 2] * joint.disc_mm + axis[:, 2] * joint.down_mm)
         for _ in range(_MOST_OPENINGS):
             if self._overlap(upper, frame, lower, below) < _OVERLAP_LIMIT_MM:
                 break
-            frame[:3, 3] += middle[:, 2] * _OPENING_MM
+            frame[:3, 3] += middle @ _OPENING_DIRECTION * _OPENING_MM
         return frame
 
     def _below(self, lower: Vertebra, above: np.ndarray) -> np.ndarray:
@@ -117,11 +150,12 @@ class _Chain:
         axis = self.turns.vertebrae[lower]
         middle = (axis + above[:3, :3]) / 2
         disc = above[:3, 3] - above[:3, 2] * joint.down_mm + middle[:, 1] * joint.back_mm
+        disc -= (above[:3, 2] - axis[:, 2]) * _PIVOT_MM.get(int(upper), 0.0) * self.scale
         frame = self._at(lower, disc - middle[:, 2] * joint.disc_mm - axis[:, 2] * joint.up_mm)
         for _ in range(_MOST_OPENINGS):
             if self._overlap(upper, above, lower, frame) < _OVERLAP_LIMIT_MM:
                 break
-            frame[:3, 3] -= middle[:, 2] * _OPENING_MM
+            frame[:3, 3] -= middle @ _OPENING_DIRECTION * _OPENING_MM
         return frame
 
     def _overlap(self, one: Vertebra, one_frame: np.ndarray, two: Vertebra, two_frame: np.ndarray) -> float:
@@ -146,7 +180,8 @@ class _Chain:
         masses = self.shells[Vertebra.C1]
         masses = masses[np.abs(masses[:, 0]) > 8 * self.scale]
         for _ in range(4):
-            height = relative[2, 3] / self.anatomy.scales[Vertebra.C2][2]
+            # Not above the shoulder of the dens, where it rounds off to the back.
+            height = min(relative[2, 3] / self.anatomy.scales[Vertebra.C2][2], 0.72 * axis.bounds_mm[1, 2])
             front_of_dens = _first_bone(axis, np.array([0, -30.0, height]), 0.25, outward=True)
             arch = back_of_arch * self.anatomy.scales[Vertebra.C1][1]
             dens = front_of_dens * self.anatomy.scales[Vertebra.C2][1]
@@ -203,7 +238,7 @@ def _head_frame(anatomy: Anatomy, turns: Orientations, frames: dict[Vertebra, np
     # The head nods about its condyles, which lie above the ring.
     pivot = np.array([0.0, -6.0, 9.0]) * scale
     relative[:3, 3] = pivot - relative[:3, :3] @ pivot
-    skulls = [a for a in anatomy.attached if a.bone.name == "skull"]
+    skulls = [a for a in anatomy.attached if a.bone.name.startswith("skull-base")]
     if not skulls:
         return atlas @ relative
     points = shell(skulls[0].bone) * skulls[0].scale

@@ -1,11 +1,12 @@
 """From a specification to a scanned case with its truth."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, Volume
-from cspine.phantom.anatomy import PROCEDURAL, mesh_anatomy, procedural_anatomy
+from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural_anatomy
 from cspine.phantom.assembly import assemble, sample_discs
 from cspine.phantom.posture import orientations
 from cspine.phantom.raster import Slab, box_corners, over_slabs
@@ -42,16 +43,21 @@ class Case:
 
 def make_subject(spec: PhantomSpec) -> Subject:
     """Grow and pose the person of a specification."""
-    bones = _stream(spec, _BONES)
-    if spec.anatomy == PROCEDURAL:
-        anatomy = procedural_anatomy(female=spec.female, scale=spec.scale, rng=bones)
-    else:
-        anatomy = mesh_anatomy(spec.anatomy, female=spec.female, scale=spec.scale, rng=bones)
-    posture = _stream(spec, _POSTURE)
+    anatomy = _grown(spec.anatomy, spec.female, spec.scale, spec.seed)
+    posture = _stream(spec.seed, _POSTURE)
     turns = orientations(spec.posture, posture)
     skeleton = assemble(anatomy, turns, sample_discs(posture, spec.degeneration), spec.density, spec.scale)
-    seed = int(_stream(spec, _TISSUE).integers(2**62))
+    seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
     return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed)
+
+
+@lru_cache(maxsize=1)
+def _grown(source: str, female: bool, scale: float, seed: int) -> Anatomy:
+    """Return the bones of a person; the last one is kept, since sampling its lattices is half of a rendering."""
+    bones = _stream(seed, _BONES)
+    if source == PROCEDURAL:
+        return procedural_anatomy(female=female, scale=scale, rng=bones)
+    return mesh_anatomy(source, female=female, scale=scale, rng=bones)
 
 
 def make_case(spec: PhantomSpec, threads: int = 4) -> Case:
@@ -66,7 +72,7 @@ def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
     hu = render_hu(subject, fine, threads)
     around = around_grid(subject)
     whole = Volume(around, render_hu(subject, around, threads))
-    volume = scan(hu, fine, spec.scanner, _stream(spec, _SCAN), target=grid, whole_body=whole)
+    volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole)
     return Case(volume, render_labels(subject, grid, threads), ground_truth(subject, grid, spec.scanner, threads))
 
 
@@ -151,5 +157,5 @@ def _truth_lattice(centers_mm: np.ndarray) -> Grid:
     return Grid.from_axes((z, y, x), (_TRUTH_STEP_MM,) * 3, (float(low[0]), float(low[1]), float(high[2])))
 
 
-def _stream(spec: PhantomSpec, which: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(which,)))
+def _stream(seed: int, which: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(which,)))

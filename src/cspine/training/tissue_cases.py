@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from cspine.domain import Grid, Vertebra
+from cspine.phantom.tissue import Tissue
 
 # Codes below BONE_BASE are tissue classes; above, ``BONE_BASE + 4 * bone + part``.
 BONE_BASE = 64
 PART_CANCELLOUS, PART_CORTEX = 0, 1
 CODES = 256
-# Bone numbers: vertebrae have their label values (1 … 19); then these.
-SKULL, RIB, OTHER_BONE = 20, 21, 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +55,12 @@ def bone_of(codes: np.ndarray) -> np.ndarray:
     return np.where(codes >= BONE_BASE, (codes.astype(np.int16) - BONE_BASE) // 4, 0).astype(np.uint8)
 
 
-def encode(tissue: np.ndarray, bone: np.ndarray, cortex: np.ndarray) -> np.ndarray:
-    """Join tissue classes, bone numbers (0 … 47) and cortex mask into codes."""
-    coded = BONE_BASE + 4 * bone.astype(np.int16) + np.where(cortex, PART_CORTEX, PART_CANCELLOUS)
-    return np.where(bone > 0, coded, tissue).astype(np.uint8)
+def encode(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
+    """Join tissue classes and bone numbers into codes; teeth and cartilage stay tissue classes."""
+    part = np.where(tissue == Tissue.CORTEX, PART_CORTEX, PART_CANCELLOUS)
+    coded = BONE_BASE + 4 * bone.astype(np.int16) + part
+    is_bone = (bone > 0) & ((tissue == Tissue.CORTEX) | (tissue == Tissue.CANCELLOUS))
+    return np.where(is_bone, coded, tissue).astype(np.uint8)
 
 
 def save_case(case: TissueCase, folder: Path) -> None:

@@ -1,0 +1,184 @@
+"""The recipe of the vertebra stage: phantom cases → two networks → adaptation on real scans → bundle.
+
+Every step leaves its result in the run folder and is skipped when it is there, so a broken run goes on where it
+stopped.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cspine.domain import ConfigError, CspineError, Volume
+from cspine.models import ModelBundle, load_bundle
+from cspine.pipeline import Analyzer, PipelineSpec
+from cspine.stores import open_source
+from cspine.training.export import BundleAbout, export_bundle
+from cspine.training.loop import LoopConfig, Task, fit
+from cspine.training.make_cases import CasePlan, make_cases
+from cspine.training.networks import CoarseNet, RefineNet
+from cspine.training.pseudo_labels import Consistency, pseudo_label
+from cspine.training.real_cases import save_real_case
+from cspine.training.tissue_cases import list_cases
+from cspine.training.vertebra_tasks import CoarseTask, RefineTask
+
+Say = Callable[[str], None]
+CARD = """# Vertebra bundle {name} {version}
+
+Research use only. Not a medical device.
+
+Finds and names C1–C7 (and T1 as an anchor), outlines them, and says how much of each is in view. It has **no fracture
+stage**: every study is "not assessed" for fractures.
+
+- Trained on phantoms only: {cases} cases, anatomies {anatomies}; {adapted}.
+- Whole-volume network: {coarse_steps} steps; per-vertebra network: {refine_steps} steps; seed {seed}.
+- Made by `cspine train vertebrae`; figures by `cspine evaluate vertebrae`, see `docs/experiments/vertebrae.md`.
+- Never trained on: the UMTRI anatomy, fracture and scanner family B, odd patients of Open-KBP, the scans used as
+  test cases.
+"""
+
+
+@dataclass(frozen=True)
+class VertebraRecipe:
+    """How the shipped bundle is made.
+
+    Attributes
+    ----------
+    cases
+        Which phantoms are drawn.
+    coarse, refine
+        The two trainings on phantoms.
+    adapt
+        Further training of the whole-volume network with real scans among the samples.
+    rule
+        Which pseudo-labels are kept.
+    pipeline
+        Parameters that go into the manifest.
+    """
+
+    name: str = "vertebrae"
+    version: str = "1"
+    cases: CasePlan = field(default_factory=CasePlan)
+    coarse: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000))
+    refine: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2400, batch=4))
+    adapt: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=5e-4, freeze_norm=0.5))
+    rule: Consistency = field(default_factory=Consistency)
+    pipeline: PipelineSpec = field(default_factory=PipelineSpec)
+
+
+def vertebra_recipe() -> VertebraRecipe:
+    """Return the recipe of the shipped bundle."""
+    return VertebraRecipe()
+
+
+def train_vertebrae(recipe: VertebraRecipe, run: Path, real: Path | None, say: Say) -> ModelBundle:
+    """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
+
+    Parameters
+    ----------
+    real
+        Folder of unlabeled scans (NIfTI) for adaptation, or ``None`` to leave it out.
+    say
+        Receives a line per step of progress.
+
+    Raises
+    ------
+    ConfigError
+        The run folder belongs to another recipe.
+    """
+    _remember(recipe, run)
+    say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
+    cases = tuple(list_cases(run / "cases"))
+    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", RefineNet(), say)
+    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", CoarseNet(), say)
+    first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)
+    if real is None:
+        return first
+    kept = _pseudo_labels(recipe, first, real, run / "real", say)
+    task = CoarseTask(cases, real=kept)
+    adapted = _stage(task, recipe.adapt, run / "adapt", CoarseNet(), say, start=coarse)
+    return _bundle(recipe, run / "bundle", (adapted, refine), adapted=len(kept))
+
+
+def _stage(
+    task: Task, config: LoopConfig, run: Path, network: nn.Module, say: Say, start: nn.Module | None = None
+) -> nn.Module:
+    """Train one network, or load it when it was finished before."""
+    done = run / "averaged.pt"
+    if not done.exists():
+        trained = fit(task, config, run, start, report=lambda step, parts: say(_line(run.name, step, config, parts)))
+        torch.save(trained.state_dict(), done)
+    network.load_state_dict(torch.load(done, weights_only=True))
+    return network.eval()
+
+
+def _line(stage: str, step: int, config: LoopConfig, parts: dict[str, float]) -> str:
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "skipped")
+    return f"{stage} {step}/{config.steps}  {figures}"
+
+
+def _pseudo_labels(recipe: VertebraRecipe, bundle: ModelBundle, real: Path, out: Path, say: Say) -> tuple[Path, ...]:
+    done = out / "kept.json"
+    if not done.exists():
+        analyzer = Analyzer(bundle, threads=recipe.adapt.threads)
+        names = []
+        for name, case in pseudo_label(analyzer, _volumes(real), recipe.rule):
+            save_real_case(case, out / name)
+            names.append(name)
+        done.write_text(json.dumps(names))
+    kept = tuple(out / name for name in json.loads(done.read_text()))
+    say(f"{len(kept)} real scans with consistent pseudo-labels")
+    return kept
+
+
+def _volumes(root: Path) -> Iterable[tuple[str, Volume]]:
+    """Yield every readable scan below a folder of NIfTI files, except those of odd patient numbers."""
+    for path in sorted(root.glob("*.nii.gz")):
+        name = path.name.removesuffix(".nii.gz")
+        digits = "".join(c for c in name if c.isdigit())
+        if digits and int(digits) % 2:
+            continue
+        try:
+            yield name, open_source(path).studies()[0].load().volume
+        except CspineError:
+            continue
+
+
+def _bundle(recipe: VertebraRecipe, folder: Path, networks: tuple[nn.Module, nn.Module], adapted: int) -> ModelBundle:
+    if folder.exists():
+        return load_bundle(folder)
+    anatomies = " and ".join(Path(a).name for a in recipe.cases.anatomies)
+    real = f"adapted on {adapted} real necks with pseudo-labels" if adapted else "not adapted on real scans"
+    card = CARD.format(
+        name=recipe.name,
+        version=recipe.version,
+        cases=recipe.cases.count,
+        anatomies=anatomies,
+        adapted=real,
+        coarse_steps=recipe.coarse.steps + (recipe.adapt.steps if adapted else 0),
+        refine_steps=recipe.refine.steps,
+        seed=recipe.cases.seed,
+    )
+    training: dict[str, Any] = {"recipe": _document(recipe), "adapted_on": adapted}
+    about = BundleAbout(recipe.name, recipe.version, training, card)
+    return export_bundle(folder, *networks, recipe.pipeline, about)
+
+
+def _document(recipe: VertebraRecipe) -> dict[str, Any]:
+    """Return the recipe as plain JSON; anatomy folders by name only."""
+    cases = replace(recipe.cases, anatomies=tuple(Path(a).name for a in recipe.cases.anatomies))
+    document: dict[str, Any] = json.loads(json.dumps(asdict(replace(recipe, cases=cases))))
+    return document
+
+
+def _remember(recipe: VertebraRecipe, run: Path) -> None:
+    path = run / "recipe.json"
+    document = _document(recipe)
+    if path.exists() and json.loads(path.read_text()) != document:
+        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2))
