@@ -59,7 +59,7 @@ types: $(DEV)  ## Check the types, strictly
 contracts: $(DEV)  ## Check who imports whom
 	$(BIN)/lint-imports --no-logo
 
-docs: $(DEV)  ## Build the documentation into docs/_build; a warning or a broken link fails
+docs: $(DEV)  ## Build the documentation into build/docs; a warning or a broken link fails
 	$(BIN)/python tools/build_docs.py
 
 docs-serve: $(DEV)  ## Show the documentation while it is written
@@ -75,4 +75,4 @@ wheel: $(BIN)/python  ## Build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build/docs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -28,7 +28,7 @@ def main() -> None:
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     if built.returncode or problems:
         sys.exit(1)
-    print("documentation: docs/_build/index.html")
+    print("documentation: build/docs/index.html")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Boxes are half-open in voxels and closed in millimetres."""
+"""Boxes are half-open in voxels and closed in millimeters."""
 
 import numpy as np
 import pytest

@@ -139,7 +139,7 @@ def test_a_box_in_the_world_holds_the_faces_of_its_voxels(grid: Grid, data: st.D
         assert np.allclose(size, np.subtract(world.max_lps_mm, world.min_lps_mm))
 
 
-def test_volume_of_a_voxel_and_extent_are_in_millimetres():
+def test_volume_of_a_voxel_and_extent_are_in_millimeters():
     grid = Grid.from_axes((10, 20, 30), (2.0, 0.5, 0.25))
     assert grid.voxel_mm3 == pytest.approx(0.25)
     assert grid.extent_mm == pytest.approx((20.0, 10.0, 7.5))

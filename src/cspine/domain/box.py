@@ -1,4 +1,4 @@
-"""Boxes: half-open in voxels, closed in millimetres."""
+"""Boxes: half-open in voxels, closed in millimeters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

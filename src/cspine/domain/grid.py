@@ -1,4 +1,4 @@
-"""The one door between voxels and millimetres.
+"""The one door between voxels and millimeters.
 
 Arrays are C-ordered ``(slice, row, column)``. The affine maps that index, taken at voxel *centers*, to
 DICOM patient coordinates (LPS, mm), the convention of highdicom. Nobody else multiplies by a spacing.
