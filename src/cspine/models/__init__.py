@@ -10,7 +10,7 @@ from cspine.models.manifest import (
     Precision,
     TensorSpec,
 )
-from cspine.models.session import Engine, Session, available_engines, open_session
+from cspine.models.session import Engine, Session, available_engines, open_session, processor_has_bf16
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -27,5 +27,6 @@ __all__ = [
     "default_bundle_path",
     "load_bundle",
     "open_session",
+    "processor_has_bf16",
     "write_bundle",
 ]

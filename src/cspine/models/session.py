@@ -95,6 +95,11 @@ def available_engines() -> dict[Engine, str | None]:
     return found
 
 
+def processor_has_bf16() -> bool:
+    """Tell whether the default engine computes in bf16 on this processor."""
+    return _ENGINES[Engine.OPENVINO]()[0]
+
+
 def open_session(
     bundle: ModelBundle,
     graph: str,

@@ -1,0 +1,28 @@
+"""The only place that composes read, analyze, render and send."""
+
+from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
+from cspine.workflow.demo import DemoResult, demo_spec, run_demo
+from cspine.workflow.merge import with_series_flags
+from cspine.workflow.run import Done, Failed, attempt
+from cspine.workflow.studies import StudyOutcome, Wish, run_source, run_studies
+
+__all__ = [
+    "Analyzing",
+    "CaseResult",
+    "DemoResult",
+    "Done",
+    "Failed",
+    "Order",
+    "Progress",
+    "StageClock",
+    "StudyOutcome",
+    "Wish",
+    "attempt",
+    "demo_spec",
+    "no_progress",
+    "run_case",
+    "run_demo",
+    "run_source",
+    "run_studies",
+    "with_series_flags",
+]

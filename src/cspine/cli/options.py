@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Bundle = Annotated[
+    Path | None, typer.Option("--bundle", metavar="DIR", help="Model bundle; default: the one inside the package.")
+]
+Engine = Annotated[str, typer.Option("--engine", help="What runs the networks: openvino or onnxruntime.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="Processor threads; default: all that are allowed.")
+]
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", help="f32, where bytes must repeat, or bf16, for speed; default: the bundle's."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines, and nothing else.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print timings, and the traceback of an internal error.")
+]
+
+
+def default_threads() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; a container often allows fewer than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""`cspine train`: from phantoms and scans to a model bundle. Needs the extra ``train``."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cspine.cli.guard import printable, run_command
+from cspine.cli.options import Verbose
+
+if TYPE_CHECKING:
+    from cspine.cli.exit_codes import ExitCode
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train networks and export model bundles.")
+
+
+@app.callback()
+def group() -> None:
+    """Train networks and export model bundles; needs: pip install 'cspine[train]'."""
+
+
+@app.command("vertebrae")
+def vertebrae(
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
+    ],
+    real: Annotated[
+        Path | None, typer.Option("--real", metavar="DIR", help="Unlabeled scans (NIfTI) to adapt to; default: none.")
+    ] = None,
+    meshes: Annotated[
+        list[Path] | None,
+        typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the vertebra stage by its recipe and write DIR/bundle."""
+    run_command(lambda: _vertebrae(run, real, tuple(meshes or ())), verbose=verbose)
+
+
+def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...]) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.domain import ConfigError
+
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "training needs packages that are not installed; install them with: pip install 'cspine[train]'"
+        )
+    from cspine.training import train_vertebrae, vertebra_recipe
+
+    recipe = vertebra_recipe()
+    anatomies = (*recipe.cases.anatomies, *(str(folder) for folder in meshes))
+    recipe = replace(recipe, cases=replace(recipe.cases, anatomies=anatomies))
+    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)))
+    typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
+    return ExitCode.DONE
