@@ -15,7 +15,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "pydicom": frozenset({"dicom", "report"}),
     "highdicom": frozenset({"dicom", "report"}),
     "imagecodecs": frozenset({"dicom"}),
-    "nibabel": frozenset({"dicom", "datasets"}),
+    "nibabel": frozenset({"stores", "datasets"}),
     "pynetdicom": frozenset({"stores"}),
     "openvino": frozenset({"models"}),
     "onnxruntime": frozenset({"models", "training"}),
