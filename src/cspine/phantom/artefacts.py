@@ -76,7 +76,7 @@ def hardening_hu(coarse_hu: np.ndarray, pixel_mm: float, strength: float) -> np.
     Parameters
     ----------
     strength
-        About 0.01 … 0.05: lost part of the bone's attenuation per unit of bone's attenuation.
+        About 0.02 … 0.1: lost part of the bone's attenuation per unit of bone's attenuation.
     """
     projector = Projector.build(coarse_hu.shape[1], 60)
     per_pixel = WATER_PER_MM * pixel_mm

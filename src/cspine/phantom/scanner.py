@@ -109,27 +109,30 @@ def _sampled(hu: np.ndarray, fine: Grid, grid: Grid, thickness_mm: float) -> np.
     edges = np.arange(fine.shape[0])
     cover = np.minimum(center[:, None] + half, edges + 0.5) - np.maximum(center[:, None] - half, edges - 0.5)
     weights = (np.clip(cover, 0, None) / (2 * half)).astype(np.float32)
-    planes = Grid((1, *fine.shape[1:]), fine.affine)
-    flat = Grid((1, *grid.shape[1:]), _at_height_of(grid, planes))
     out = np.empty(grid.shape, dtype=np.float32)
 
-    def one(k: int) -> None:
-        used = np.flatnonzero(weights[k])
-        mean = np.full(fine.shape[1:], -1000.0 * (1 - weights[k].sum()), dtype=np.float32)
-        for i in used:
-            mean += weights[k, i] * hu[i]
-        out[k] = resample(mean[None], planes, flat, fill=-1000.0, threads=1)[0]
+    def chunk(start: int) -> None:
+        part = weights[start : start + _CHUNK]
+        means = np.empty((len(part), *fine.shape[1:]), dtype=np.float32)
+        for mean, weight in zip(means, part, strict=True):
+            mean[:] = -1000.0 * (1 - weight.sum())
+            for i in np.flatnonzero(weight):
+                mean += weight[i] * hu[i]
+        box = Box((start, 0, 0), (start + len(part), *grid.shape[1:]))
+        flat = grid.crop(box)
+        out[box.slices] = resample(means, _in_slices_of(flat, fine), flat, fill=-1000.0, threads=1)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(one, range(grid.shape[0])))
+        list(pool.map(chunk, range(0, grid.shape[0], _CHUNK)))
     return out
 
 
-def _at_height_of(grid: Grid, planes: Grid) -> np.ndarray:
-    affine = grid.affine.copy()
-    affine[2, 3] = planes.affine[2, 3]
-    affine[:, 0] = planes.affine[:, 0]
-    return affine
+def _in_slices_of(grid: Grid, fine: Grid) -> Grid:
+    """Return the grid with the slices of one grid and the rows and columns of another."""
+    affine = fine.affine.copy()
+    affine[:3, 0] = grid.affine[:3, 0]
+    affine[2, 3] = grid.affine[2, 3]
+    return Grid((grid.shape[0], *fine.shape[1:]), affine)
 
 
 def _sampled_obliquely(hu: np.ndarray, fine: Grid, grid: Grid) -> np.ndarray:

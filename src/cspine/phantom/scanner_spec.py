@@ -38,7 +38,7 @@ class Scanner:
     tilt_deg
         Turn of the slices about the left–right axis, positive when the front goes up.
     hardening
-        Strength of beam hardening, about 0.01 … 0.05.
+        Strength of beam hardening, about 0.02 … 0.1.
     metal
         Strength of metal streaks; 1 is usual, 0 is a perfect metal correction.
     motion_mm
@@ -56,7 +56,7 @@ class Scanner:
     noise_hu: float = 35.0
     modulation: float = 0.6
     tilt_deg: float = 0.0
-    hardening: float = 0.02
+    hardening: float = 0.05
     metal: float = 1.0
     motion_mm: float = 0.0
     circle_mm: float = 500.0
@@ -110,7 +110,7 @@ def sample_scanner(rng: np.random.Generator, family: str = "A") -> Scanner:
         noise_hu=float(np.clip(noise, 3, 130)),
         modulation=float(rng.uniform(0.45, 0.75)),
         tilt_deg=float(rng.normal(0, 6)) if rng.random() < 0.08 else 0.0,
-        hardening=float(rng.uniform(0.008, 0.035)),
+        hardening=float(rng.uniform(0.02, 0.09)),
         metal=float(rng.uniform(0.4, 1.4)),
         motion_mm=float(rng.uniform(0.3, 2.5)) if rng.random() < 0.08 else 0.0,
         circle_mm=500.0 if rng.random() < 0.85 else float(view),
