@@ -7,8 +7,8 @@ installed, so they cannot go stale; a page that asks for something unknown fails
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -61,14 +61,18 @@ def commands() -> str:
     """Return a section for each command, with the text that its ``--help`` prints."""
     sections = []
     for words, command in walk():
-        context = click.Context(command, info_name=words, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH)
+        width = {"terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
+        context = command.context_class(command, info_name=words, **width)
         sections.append(f"## `{words}`\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(sections)
 
 
-def walk() -> Iterator[tuple[str, click.Command]]:
-    """Yield every command of the program with the words that call it, groups first."""
-    stack: list[tuple[str, click.Command]] = [("cspine", typer.main.get_command(app))]
+def walk() -> Iterator[tuple[str, Any]]:
+    """Yield every command of the program with the words that call it, groups first.
+
+    Commands are untyped: typer brings its own copy of click and does not publish its classes.
+    """
+    stack: list[tuple[str, Any]] = [("cspine", typer.main.get_command(app))]
     while stack:
         words, command = stack.pop(0)
         yield words, command

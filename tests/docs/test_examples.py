@@ -2,8 +2,8 @@
 
 import re
 import shlex
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -17,11 +17,11 @@ READING = [(page, text) for page, text in blocks("python") if "results/findings.
 
 def _parse(words: list[str]) -> None:
     """Parse a call of `cspine` as the program would, without running it."""
-    command: click.Command = typer.main.get_command(app)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
         assert words[0] in command.commands, f"no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]
-    context = click.Context(command, info_name="cspine")
+    context = command.context_class(command, info_name="cspine")
     command.make_parser(context).parse_args(list(words))
 
 
@@ -31,7 +31,7 @@ def test_every_shown_command_is_understood_by_the_program(page: str, line: str):
 
 
 def test_an_unknown_option_would_be_noticed():
-    with pytest.raises(click.NoSuchOption):
+    with pytest.raises(Exception, match="No such option"):
         _parse(["detect", "study", "--no-such-option"])
 
 

@@ -47,6 +47,6 @@ def test_not_a_volume_says_where_and_why():
 
 
 def test_a_rejection_carries_the_status_of_the_peer():
-    with pytest.raises(CspineError, match="not stored") as caught:
+    with pytest.raises(Rejected, match="not stored") as caught:
         raise Rejected("not stored", status="0xA700")
     assert caught.value.status == "0xA700"

@@ -130,7 +130,7 @@ def test_the_number_of_threads_does_not_change_a_byte(threads: int):
 @settings(max_examples=30)
 @given(grid=grids(), dtype=st.sampled_from([np.int16, np.uint8, np.int32, np.float32, np.float64, np.bool_]))
 def test_every_real_dtype_is_accepted_and_left_alone(grid: Grid, dtype: type):
-    values = np.ones(grid.shape, dtype=dtype)
+    values: np.ndarray = np.ones(grid.shape, dtype=dtype)
     values.flags.writeable = False
     got = resample(values, grid, grid.at_spacing((0.9, 0.9, 0.9)), 1.0)
     assert got.dtype == np.float32
