@@ -57,23 +57,51 @@ def pillar(size: VertebraSize, fit: Fit) -> Polyhedron:
     """Return the left articular pillar: an oval column, leaning as its joints lie, cut by its two facets."""
     gap = JOINT_GAP_MM / 2
     above, below = fit.above, fit.below
-    n_below = below.normal
     tall = max(above.z - below.z, 1.0)
-    lean_x, lean_y = (above.x - below.x) / tall, (above.y - below.y) / tall
-    x, y, z = (above.x + below.x) / 2, (above.y + below.y) / 2, (above.z + below.z) / 2
-    rx, ry = 0.53 * size.pillar_width, 0.53 * size.pillar_depth
-    faces: list[tuple[Vector, Vector]] = [
+    lean = (above.x - below.x) / tall, (above.y - below.y) / tall
+    middle = (above.x + below.x) / 2, (above.y + below.y) / 2, (above.z + below.z) / 2
+    radii = 0.53 * size.pillar_width, 0.53 * size.pillar_depth
+    faces = (
         (above.facet(-gap), above.normal),
-        (below.facet(gap), (-n_below[0], -n_below[1], -n_below[2])),
-        ((0, 0, above.z + FACET_REACH_MM), (0, 0, 1)),
-        ((0, 0, below.z - FACET_REACH_MM), (0, 0, -1)),
-    ]
+        (below.facet(gap), _opposite(below.normal)),
+        ((0.0, 0.0, above.z + FACET_REACH_MM), (0.0, 0.0, 1.0)),
+        ((0.0, 0.0, below.z - FACET_REACH_MM), (0.0, 0.0, -1.0)),
+        *_oval(middle, radii, lean),
+    )
+    reach = float(np.linalg.norm([*radii, tall / 2 + FACET_REACH_MM]))
+    return Polyhedron(faces, 1.6, middle, reach + 1.0)
+
+
+def joint_spaces(size: VertebraSize, fit: Fit) -> tuple[Solid, ...]:
+    """Return the room that both pairs of joints need: what is cut from all that grows near them."""
+    room = FACET_REACH_MM + 2.0
+    tools: list[Solid] = []
+    for joint, side in ((fit.above, 1.0), (fit.below, -1.0)):
+        normal = joint.normal if side < 0 else _opposite(joint.normal)
+        center = joint.x, joint.y, joint.z
+        radii = 0.53 * size.pillar_width + 1.0, 0.53 * size.pillar_depth + 0.8
+        faces = (
+            (joint.facet(-side * JOINT_GAP_MM / 2), normal),
+            ((0.0, 0.0, joint.z + room), (0.0, 0.0, 1.0)),
+            ((0.0, 0.0, joint.z - room), (0.0, 0.0, -1.0)),
+            *_oval(center, radii, (0.0, 0.0)),
+        )
+        tools += both(Polyhedron(faces, 0.5, center, float(np.linalg.norm([*radii, room]))))
+    return tuple(tools)
+
+
+def _oval(center: Vector, radii: tuple[float, float], lean: tuple[float, float]) -> tuple[tuple[Vector, Vector], ...]:
+    """Return eight side faces round a column that leans by (x, y) per mm of height."""
+    faces: list[tuple[Vector, Vector]] = []
     for angle in np.deg2rad(np.arange(0, 360, 45) + PILLAR_TURN_DEG):
         u, v = float(np.cos(angle)), float(np.sin(angle))
-        r = float(np.hypot(rx * u, ry * v))
-        faces.append(((x + r * u, y + r * v, z), (u, v, -(u * lean_x + v * lean_y))))
-    reach = float(np.linalg.norm([rx, ry, tall / 2 + FACET_REACH_MM]))
-    return Polyhedron(tuple(faces), 2.2, (x, y, z), reach + 1.0)
+        r = float(np.hypot(radii[0] * u, radii[1] * v))
+        faces.append(((center[0] + r * u, center[1] + r * v, center[2]), (u, v, -(u * lean[0] + v * lean[1]))))
+    return tuple(faces)
+
+
+def _opposite(direction: Vector) -> Vector:
+    return -direction[0], -direction[1], -direction[2]
 
 
 def pedicle(size: VertebraSize, fit: Fit, z: float, half_height: float, half_width: float) -> Strip:
@@ -103,8 +131,10 @@ def spinous_process(size: VertebraSize, fit: Fit, z: float) -> tuple[Solid, ...]
     root = np.array([0.0, back, z])
     up = (0.0, float(np.sin(slope)), float(np.cos(slope)))
     length = size.spinous_length
-    tall = 0.5 * size.lamina_height
-    knob = 2.6 + 0.035 * length
+    # Spines that fall steeply must be slim, to clear the next one.
+    pitch = size.height + size.disc_below
+    tall = min(0.5 * size.lamina_height, 0.36 * pitch * float(np.cos(slope)))
+    knob = min(2.6 + 0.035 * length, 0.9 * tall)
 
     def at(part: float, x: float = 0.0, rise: float = 0.0) -> Vector:
         p = root + along * (length * part - knob * (part > 0.9)) + np.array(up) * rise
@@ -117,5 +147,5 @@ def spinous_process(size: VertebraSize, fit: Fit, z: float) -> tuple[Solid, ...]
     spread = fit.bifid * (3.2 + 0.06 * length)
     prong = knob * (1 - 0.35 * fit.bifid)
     left = Tube((at(0.62, 0.8, -0.2 * tall), at(1.0, spread, -0.4 * tall)), (0.9 * prong, prong))
-    right = Tube((at(0.62, -0.8, -0.2 * tall), at(1.0, -spread, -0.4 * tall)), (0.9 * prong, 0.92 * prong))
+    right = Tube((at(0.62, -0.8, -0.2 * tall), at(1.0, -spread, -0.4 * tall)), (0.9 * prong, prong))
     return blade, left, right

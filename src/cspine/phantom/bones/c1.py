@@ -8,6 +8,7 @@ from cspine.phantom.bones.sizes import VertebraSize
 from cspine.phantom.bones.stacking import (
     CONDYLE_AXES,
     JOINT_GAP_MM,
+    OCCIPITAL_GAP_MM,
     atlantoaxial_facet,
     c1_to_c2_offset_mm,
     condyle,
@@ -30,7 +31,7 @@ def atlas(size: VertebraSize, axis_size: VertebraSize, foramina_mm: tuple[float,
     left = Union((_lateral_mass(size, axis_size), _transverse_process(size)), 2.0)
     ring = Union((_anterior_arch(size), _anterior_tubercle(size), *_posterior_arch(size)), 1.5)
     whole = Union((left, Mirrored(left), ring), 2.4)
-    tools: list[Solid] = [_ring_canal(size)]
+    tools: list[Solid] = [_ring_canal(size), *both(_socket(size))]
     for diameter, side in zip(foramina_mm, (1, -1), strict=True):
         if diameter > 0:
             x, y, z = foramen_center(size)
@@ -45,7 +46,7 @@ def foramen_center(size: VertebraSize) -> Vector:
     return 27.4 * k, -0.5 * k, -2.5 * k
 
 
-def _lateral_mass(size: VertebraSize, axis_size: VertebraSize) -> Solid:
+def _lateral_mass(size: VertebraSize, axis_size: VertebraSize) -> Polyhedron:
     k = size.total_width / 73.4
     (fx, fy, fz), normal = atlantoaxial_facet(axis_size)
     ox, oy, oz = c1_to_c2_offset_mm(size, axis_size)
@@ -64,11 +65,14 @@ def _lateral_mass(size: VertebraSize, axis_size: VertebraSize) -> Solid:
         # The mass leans: its lower end lies nearer the midline.
         face = (x + r * outward[0], y + r * outward[1], 0.0)
         faces.append((face, (outward[0], outward[1], -0.15 * outward[0])))
-    mass = Polyhedron(tuple(faces), 2.0, (x, y, -2.0), ry + 12.0)
+    return Polyhedron(tuple(faces), 2.0, (x, y, -2.0), ry + 12.0)
+
+
+def _socket(size: VertebraSize) -> Ellipsoid:
+    """Return the room of the left occipital condyle and its joint."""
     center, radii = condyle(size)
-    gap = JOINT_GAP_MM
-    socket = Ellipsoid(center, (radii[0] + gap, radii[1] + gap, radii[2] + gap), CONDYLE_AXES)
-    return Cut(mass, (socket,), 1.0)
+    gap = OCCIPITAL_GAP_MM
+    return Ellipsoid(center, (radii[0] + gap, radii[1] + gap, radii[2] + gap), CONDYLE_AXES)
 
 
 def _transverse_process(size: VertebraSize) -> Union:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cspine.phantom.bones.arch import Fit, canal, laminae, pillar, spinous_process
+from cspine.phantom.bones.arch import Fit, canal, joint_spaces, laminae, pillar, spinous_process
 from cspine.phantom.bones.body import VertebralBody
 from cspine.phantom.bones.combine import Cut, Mirrored, Union
 from cspine.phantom.bones.primitives import Polyhedron, Solid, Strip, Tube, Vector
@@ -25,7 +25,7 @@ def axis(size: VertebraSize, fit: Fit, foramina_mm: tuple[float, float]) -> Soli
         ),
         2.6,
     )
-    tools: list[Solid] = [canal(size)]
+    tools: list[Solid] = [canal(size), *joint_spaces(size, fit)[2:]]
     for diameter, side in zip(foramina_mm, (1, -1), strict=True):
         if diameter > 0:
             tools.append(_foramen(size, diameter / 2, side))
@@ -84,7 +84,7 @@ def _pars(size: VertebraSize, fit: Fit) -> Strip:
 
 
 def _transverse_process(size: VertebraSize, fit: Fit) -> Union:
-    z = -0.42 * size.height
+    z = -0.34 * size.height
     tip = (size.total_width / 2 - 2.6, 0.36 * size.body_depth, z - 1.2)
     front = (0.42 * size.body_width, 0.5, z + 1.5)
     back = (fit.below.x, fit.below.y - 6.5, z + 1.5)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cspine.phantom.bones.primitives import Solid, smooth_max, smooth_min
+from cspine.phantom.bones.primitives import Solid, Vector, smooth_max, smooth_min
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,14 @@ class Irregular:
         Rows (wave vector xyz in 1/mm, phase, displacement xyz in mm), float32 (K, 7).
     roughness
         Rows (wave vector xyz in 1/mm, phase, amplitude in mm), float32 (M, 5).
+    anchor
+        A point that the waves leave in place.
     """
 
     inner: Solid
     waves: np.ndarray
     roughness: np.ndarray
+    anchor: Vector = (0.0, 0.0, 0.0)
 
     @property
     def center(self) -> np.ndarray:
@@ -113,13 +116,15 @@ class Irregular:
     @property
     def radius(self) -> float:
         """Radius of the enclosing sphere."""
-        return self.inner.radius + float(np.abs(self.waves[:, 4:]).sum()) + float(np.abs(self.roughness[:, 4]).sum())
+        return (
+            self.inner.radius + 2 * float(np.abs(self.waves[:, 4:]).sum()) + float(np.abs(self.roughness[:, 4]).sum())
+        )
 
     def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
         """Return the field."""
         bent = points
         if len(self.waves):
-            bent = points + np.sin(points @ self.waves[:, :3].T + self.waves[:, 3]) @ self.waves[:, 4:]
+            bent = points + (self._wave(points) - self._wave(np.array([self.anchor], dtype=np.float32)))
         out = self.inner.value(bent, margin_mm)
         if len(self.roughness):
             near = np.flatnonzero(np.abs(out) < margin_mm)
@@ -127,13 +132,19 @@ class Irregular:
             out[near] += rough @ self.roughness[:, 4]
         return out
 
+    def _wave(self, points: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = np.sin(points @ self.waves[:, :3].T + self.waves[:, 3]) @ self.waves[:, 4:]
+        return moved
+
 
 def irregular(
     solid: Solid,
     rng: np.random.Generator,
     bend_mm: float,
     rough_mm: float,
+    *,
     lengths_mm: tuple[float, float] = (25.0, 60.0),
+    anchor: Vector = (0.0, 0.0, 0.0),
 ) -> Irregular:
     """Return the solid with random smooth deformation.
 
@@ -143,12 +154,15 @@ def irregular(
         Standard deviations of the long and the short waves.
     lengths_mm
         Range of the long wavelengths.
+    anchor
+        A point that stays in place.
     """
     waves = _waves(rng, 5, lengths_mm)
     push = rng.normal(0, bend_mm * np.sqrt(2 / 5), (5, 3))
     short = _waves(rng, 8, (5.0, 12.0))
     lift = rng.normal(0, rough_mm * np.sqrt(2 / 8), (8, 1))
-    return Irregular(solid, np.hstack([waves, push]).astype(np.float32), np.hstack([short, lift]).astype(np.float32))
+    bend, rough = np.hstack([waves, push]).astype(np.float32), np.hstack([short, lift]).astype(np.float32)
+    return Irregular(solid, bend, rough, anchor)
 
 
 def both(left: Solid) -> tuple[Solid, Solid]:

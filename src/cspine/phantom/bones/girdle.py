@@ -26,7 +26,7 @@ def procedural_girdle(
     for side in ("left", "right"):
         rise = float(np.clip(common + rng.normal(0, 3) * irregularity, -18, 18))
         for name, solid in _left_shoulder(k, rise).items():
-            shape: Solid = irregular(solid, rng, 1.5 * irregularity, 0.12 * irregularity, (90.0, 180.0))
+            shape: Solid = irregular(solid, rng, 1.5 * irregularity, 0.12 * irregularity, lengths_mm=(90.0, 180.0))
             shape = Mirrored(shape) if side == "right" else shape
             bones.append(SolidBone(f"{name}-{side}", None, shape))
     return tuple(bones)

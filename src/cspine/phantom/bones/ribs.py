@@ -26,7 +26,11 @@ _COURSES: dict[Vertebra, tuple[Vector, ...]] = {
 
 
 def procedural_ribs(
-    sizes: dict[Vertebra, VertebraSize], rng: np.random.Generator, levels: tuple[Vertebra, ...] = RIB_LEVELS
+    sizes: dict[Vertebra, VertebraSize],
+    rng: np.random.Generator,
+    levels: tuple[Vertebra, ...] = RIB_LEVELS,
+    *,
+    irregularity: float = 1.0,
 ) -> tuple[Bone, ...]:
     """Return left and right ribs, named ``rib1-left`` and so on, in the frame of the vertebra of that number.
 
@@ -40,9 +44,11 @@ def procedural_ribs(
     bones: list[Bone] = []
     for level in levels:
         size = sizes[level]
-        wide = float(rng.normal(1.0, 0.03))
+        wide = float(rng.normal(1.0, 0.03 * irregularity))
         for side in ("left", "right"):
-            shape = irregular(_rib(size, wide), rng, 1.5, 0.12, (90.0, 180.0))
+            bend, rough = 1.2 * irregularity, 0.12 * irregularity
+            neck = _attachment(size)[2]
+            shape = irregular(_rib(size, wide), rng, bend, rough, lengths_mm=(90.0, 180.0), anchor=neck)
             solid: Solid = Mirrored(shape) if side == "right" else shape
             bones.append(SolidBone(f"rib{level - Vertebra.T1 + 1}-{side}", None, solid))
     return tuple(bones)
@@ -76,7 +82,7 @@ def _attachment(size: VertebraSize) -> tuple[Vector, Vector, Vector]:
     """Return head, tubercle (in front of the transverse process) and neck."""
     head = rib_head_center(size)
     tx, ty, tz = transverse_tip(size)
-    gap = 1.3
+    gap = 1.8
     tubercle = (tx + 0.5, ty - TIP_RADIUS_MM - 3.6 - 1.5 - gap, tz)
     neck = tuple(0.5 * (a + b) for a, b in zip(head, tubercle, strict=True))
     return head, tubercle, (neck[0], neck[1] - 0.3, neck[2])

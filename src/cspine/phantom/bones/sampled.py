@@ -16,6 +16,7 @@ from cspine.phantom.bones.primitives import Solid
 BLOCK = 4
 PAD_MM = 4.5
 FAR_MM = 8.0
+CRUMB_MM3 = 25.0
 BOUNDS_STEP_MM = 3.0
 
 
@@ -117,7 +118,7 @@ class _Lattice:
 
 def _sample(solid: Solid, region_mm: np.ndarray, spacing: float) -> _Lattice:
     shape, origin, coarse = _coarse(solid, region_mm, spacing)
-    values = _fine(solid, origin, spacing, coarse)
+    values = _without_crumbs(_fine(solid, origin, spacing, coarse), spacing)
     crossing = _crossing(values)
     box = ndimage.find_objects(crossing.astype(np.uint8))[0]
     pad = int(np.ceil(PAD_MM / spacing))
@@ -153,6 +154,16 @@ def _fine(solid: Solid, origin: np.ndarray, spacing: float, coarse: np.ndarray) 
     i, j, k = index.reshape(-1, 3).T
     filled[i, j, k] = solid.value(points, 4 * spacing)
     return filled
+
+
+def _without_crumbs(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Return the field with loose crumbs of less than `CRUMB_MM3` turned into outside."""
+    pieces, count = ndimage.label(values < 0)
+    if count > 1:
+        small = np.bincount(pieces.ravel()) * spacing**3 < CRUMB_MM3
+        small[0] = False
+        values = np.where(small[pieces], np.float32(spacing), values)
+    return values
 
 
 def _crossing(values: np.ndarray) -> np.ndarray:

@@ -64,9 +64,8 @@ def procedural_skull(
     c1 = sizes[Vertebra.C1]
     k = c1.total_width / C1_WIDTH_OF_LANDMARKS_MM
     k = 0.5 + 0.5 * k  # heads vary less than necks
-    shape = irregular(
-        _skull(c1, k, float(rng.normal(5.5, 0.7)) * k), rng, 1.2 * irregularity, 0.12 * irregularity, (60.0, 150.0)
-    )
+    solid = _skull(c1, k, float(rng.normal(5.5, 0.7)) * k)
+    shape = irregular(solid, rng, 0.8 * irregularity, 0.12 * irregularity, lengths_mm=(60.0, 150.0))
     top = BASE_TOP_MM * k
     # Both lattices reach over the seam, so that the union of the two bones has none.
     base_box = np.array([[-76 * k, -112 * k, -22 * k], [76 * k, 86 * k, top]])
@@ -95,7 +94,7 @@ def _cavity(k: float) -> Union:
         ellipsoid(k, (0, 6, 33), (17, 21, 20)),
         *both(ellipsoid(k, (41, -38, 52), (24, 30, 24))),
     )
-    return Union(parts, 6.0 * k)
+    return Union(parts, 14.0 * k)
 
 
 def _foramen_magnum(k: float) -> Ellipsoid:

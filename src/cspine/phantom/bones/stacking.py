@@ -13,6 +13,7 @@ from cspine.phantom.bones.primitives import Vector
 from cspine.phantom.bones.sizes import VertebraSize
 
 JOINT_GAP_MM = 1.5
+OCCIPITAL_GAP_MM = 2.0
 DENS_GAP_MM = 1.6
 DENS_TIP_ABOVE_C1_MM = 6.5
 ATLANTOAXIAL_SLOPE_DEG = 25.0

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cspine.domain import Vertebra
-from cspine.phantom.bones.arch import Fit, canal, laminae, pedicle, pillar, spinous_process
+from cspine.phantom.bones.arch import Fit, canal, joint_spaces, laminae, pedicle, pillar, spinous_process
 from cspine.phantom.bones.body import VertebralBody
 from cspine.phantom.bones.combine import Cut, Mirrored, Union, both
 from cspine.phantom.bones.primitives import Solid, Strip, Tube, Vector
@@ -34,7 +34,7 @@ def subaxial(size: VertebraSize, fit: Fit, foramina_mm: tuple[float, float]) -> 
     )
     left = _transverse_process(size, fit)
     whole = Union((_body(size, fit), arch, left, Mirrored(left)), 1.8)
-    tools: list[Solid] = [canal(size)]
+    tools: list[Solid] = [canal(size), *joint_spaces(size, fit)]
     place = foramen_center(size)
     for diameter, side in zip(foramina_mm, (1, -1), strict=True):
         if diameter > 0:

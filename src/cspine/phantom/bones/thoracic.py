@@ -1,7 +1,7 @@
 """T1 … T8: heart-shaped bodies, upright facets, club-shaped transverse processes, long falling spines, rib facets."""
 
 from cspine.domain import Vertebra
-from cspine.phantom.bones.arch import Fit, canal, laminae, pedicle, pillar, spinous_process
+from cspine.phantom.bones.arch import Fit, canal, joint_spaces, laminae, pedicle, pillar, spinous_process
 from cspine.phantom.bones.body import VertebralBody
 from cspine.phantom.bones.combine import Cut, Union, both
 from cspine.phantom.bones.primitives import Ellipsoid, Solid, Tube, Vector
@@ -28,7 +28,7 @@ def thoracic(size: VertebraSize, fit: Fit) -> Solid:
     x, y, z = rib_head_center(size)
     r = RIB_HEAD_RADIUS_MM + 0.8
     facets = both(Ellipsoid((x, y, z), (r, r, r)))
-    return Cut(whole, (canal(size), *facets), 0.8)
+    return Cut(whole, (canal(size), *facets, *joint_spaces(size, fit)), 0.8)
 
 
 def rib_head_center(size: VertebraSize) -> Vector:
