@@ -139,6 +139,7 @@ def test_positions_are_said_in_letters():
     assert position_text(0, -2.6) == "R 3 mm"
     assert position_text(1, -1.2, 3.4) == "A 1 to P 3 mm"
     assert position_text(2, 1412.0, 1412.3) == "H 1412 mm"
+    assert position_text(0, -0.3) == "R/L 0 mm"
 
 
 # Machado, Oliveira and Fernandes, IEEE TVCG 2009: severity 1.0, on linear RGB.

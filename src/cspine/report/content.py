@@ -111,7 +111,7 @@ def compose(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, fl
 
 def _facts(source: LoadedSeries) -> tuple[tuple[str, str], ...]:
     header, grid = source.header, source.volume.grid
-    spacing = " × ".join(f"{mm:.3g}" for mm in grid.spacing_mm)
+    spacing = " × ".join(f"{mm:.2f}".rstrip("0").rstrip(".") for mm in grid.spacing_mm)
     return (
         ("Patient", person_name(header.patient_name)),
         ("Patient ID", shown(header.patient_id)),

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from cspine.domain import Location, Vertebra, VertebraFinding
-from cspine.report.palette import BEYOND_SCAN, HALO, INK, LOCATION, RGB, level_color
+from cspine.report.palette import BEYOND_SCAN, HALO, INK, RGB, level_color
 from cspine.report.reformats import Reformat, Sampled
 
 # How readers of the picture call the six directions, by LPS axis: (toward minus, toward plus).
@@ -17,7 +17,7 @@ DIRECTIONS = (("R", "L"), ("A", "P"), ("F", "H"))
 OUTLINE_PX = 2.2
 NAME_BAND_MM = 4.0  # rows round a center in which the bone's edge is looked for, to set the name beside it
 SCALE_MM = (100, 50, 20, 10)
-WATERMARK = "PHANTOM"
+WATERMARK, WATERMARK_ALPHA = "PHANTOM", 42
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,12 @@ def position_text(axis: int, low_mm: float, high_mm: float | None = None) -> str
         0, 1, 2 for x, y, z.
     """
     ends = [low_mm] if high_mm is None or round(high_mm) == round(low_mm) else [low_mm, high_mm]
-    return " to ".join(f"{DIRECTIONS[axis][round(v) > 0]} {abs(round(v))}" for v in ends) + " mm"
+    return " to ".join(f"{_side(axis, round(v))} {abs(round(v))}" for v in ends) + " mm"
+
+
+def _side(axis: int, value: int) -> str:
+    minus, plus = DIRECTIONS[axis]
+    return f"{minus}/{plus}" if value == 0 else (plus if value > 0 else minus)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +183,13 @@ def _name(pen: _Pen, reformat: Reformat, labels: np.ndarray, finding: VertebraFi
     if finding.center_lps_mm is None:
         return
     row, column = reformat.pixel_of(finding.center_lps_mm)
+    mask = labels == finding.vertebra
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size:
+        row = float(np.clip(row, rows[0], rows[-1]))  # the center of a cut vertebra may lie beyond the scan
     band = round(NAME_BAND_MM / reformat.pixel_mm)
     start = max(round(row) - band, 0)
-    columns = np.flatnonzero((labels[start : max(round(row) + band + 1, start)] == finding.vertebra).any(axis=0))
+    columns = np.flatnonzero(mask[start : max(round(row) + band + 1, start)].any(axis=0))
     in_front = reformat.name == "sagittal"
     if columns.size:
         column = columns[0] if in_front else columns[-1]
@@ -202,8 +211,11 @@ def _location(pen: _Pen, reformat: Reformat, number: int, location: Location) ->
     ends = [pen.place(*reformat.pixel_of(corner)) for corner in (box.min_lps_mm, box.max_lps_mm)]
     left, right = sorted(x for x, _ in ends)
     top, bottom = sorted(y for _, y in ends)
-    pen.on.rectangle((left - 2, top - 2, right + 2, bottom + 2), outline=LOCATION, width=4 if cut else 1)
-    pen.write((right + 6, top), f"F{number}", "lb", LOCATION)
+    width = 4 if cut else 1
+    for grown, color, stroke in ((4, HALO, width + 4), (2, INK, width)):
+        frame = (left - grown, top - grown, right + grown, bottom + grown)
+        pen.on.rectangle(frame, outline=color, width=stroke)
+    pen.write((right + 6, top), f"F{number}", "lb")
 
 
 def _edges(pen: _Pen, reformat: Reformat, title: str, window: Window) -> None:
@@ -242,5 +254,5 @@ def _watermark(picture: Image.Image) -> None:
     width, height = picture.size
     font = _font(max(12, round(min(width, height) / 5)))
     mask = Image.new("L", (width, height), 0)
-    ImageDraw.Draw(mask).text((width / 2, height / 2), WATERMARK, fill=70, font=font, anchor="mm")
+    ImageDraw.Draw(mask).text((width / 2, height / 2), WATERMARK, fill=WATERMARK_ALPHA, font=font, anchor="mm")
     picture.paste((255, 255, 255), mask=mask.rotate(35))

@@ -22,7 +22,6 @@ THORACIC_COLOR: RGB = (176, 176, 176)
 INK: RGB = (255, 255, 255)
 HALO: RGB = (0, 0, 0)
 BEYOND_SCAN: RGB = (38, 42, 52)
-LOCATION: RGB = (255, 64, 255)
 
 
 def level_color(vertebra: Vertebra) -> RGB:

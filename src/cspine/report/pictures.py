@@ -99,15 +99,23 @@ def _lengthwise(reformat: Reformat, analysis: Analysis, source: LoadedSeries) ->
 
 
 def _axial(finding: VertebraFinding, analysis: Analysis, source: LoadedSeries) -> Picture:
-    """Cut through the likeliest suspected fracture of a vertebra, else through its center."""
-    center = finding.center_lps_mm or (0.0, 0.0, 0.0)
-    likeliest = max(finding.locations, key=lambda place: place.probability, default=None)
-    z = center[2] if likeliest is None else likeliest.box_lps_mm.center_lps_mm[2]
-    name = finding.vertebra.name
-    picture = _draw(axial((center[0], center[1], z)), name, analysis, source)
-    position = position_text(2, z)
-    caption = _image((center[0], center[1], z), source) or position
+    point = _axial_point(finding)
+    name, position = finding.vertebra.name, position_text(2, point[2])
+    picture = _draw(axial(point), name, analysis, source)
+    caption = _image(point, source) or position
     return Picture(_png(picture), picture.size, name, caption, f"Axial picture of {name} at {position}")
+
+
+def _axial_point(finding: VertebraFinding) -> tuple[float, float, float]:
+    """Return the center of a vertebra, moved head or foot to its likeliest fracture and into its visible part."""
+    x, y, z = finding.center_lps_mm or (0.0, 0.0, 0.0)
+    likeliest = max(finding.locations, key=lambda place: place.probability, default=None)
+    if likeliest is not None:
+        return x, y, likeliest.box_lps_mm.center_lps_mm[2]
+    seen = finding.box_lps_mm
+    if seen is not None and not seen.min_lps_mm[2] <= z <= seen.max_lps_mm[2]:
+        return x, y, seen.center_lps_mm[2]
+    return x, y, z
 
 
 def _draw(reformat: Reformat, title: str, analysis: Analysis, source: LoadedSeries) -> Image.Image:

@@ -23,7 +23,8 @@ AXIAL_HALF_MM, AXIAL_BACK_MM, AXIAL_PIXEL_MM = 44.0, 14.0, 0.5
 SCAN_EDGE_MM = 6.0  # shown beyond the edge of the scan, so that a cut is seen as one
 MIN_FIELD_MM, MAX_FIELD_MM = 90.0, 320.0
 SMOOTH_MM = 5.0  # of the line of centers
-SLOPE_REACH_MM = 40.0  # the line goes on below the last center with its slope for this far
+# The line goes on with its slope for this far: up to the tip of the dens, down to the first thoracic bodies.
+REACH_UP_MM, REACH_DOWN_MM = 24.0, 40.0
 MAX_PIXELS = 440
 FINEST_MM = 0.4
 
@@ -185,18 +186,25 @@ def _curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (z ascending, depth): a smooth line through the guide points (N, 2) of (z, depth).
 
-    Above the first point it stays; below the last it stays, or with `go_on` keeps the slope of the last pair a while.
+    Beyond the guide it stays, or with `go_on` keeps the slope of the last pair a while.
     """
     z = np.arange(z_mm[0] - 1, z_mm[1] + 1, 1.0)
     if len(guide) == 0:
         return z, np.full_like(z, default_mm)
     ascending = guide[np.argsort(guide[:, 0])]
-    if go_on and len(ascending) > 1 and ascending[1, 0] - ascending[0, 0] > 1:
-        slope = (ascending[1, 1] - ascending[0, 1]) / (ascending[1, 0] - ascending[0, 0])
-        reached = ascending[0] - SLOPE_REACH_MM * np.array([1.0, np.clip(slope, -1, 1)])
-        ascending = np.vstack([reached, ascending])
+    if go_on and len(ascending) > 1:
+        below = _reached(ascending[1], ascending[0], REACH_DOWN_MM)
+        above = _reached(ascending[-2], ascending[-1], REACH_UP_MM)
+        ascending = np.vstack([below, ascending, above])
     depth = np.interp(z, ascending[:, 0], ascending[:, 1])
     return z, ndimage.gaussian_filter1d(depth, SMOOTH_MM, mode="nearest")
+
+
+def _reached(start: np.ndarray, end: np.ndarray, further_mm: float) -> np.ndarray:
+    """Return the point that lies `further_mm` in z beyond `end` on the line from `start`, at most at 45°."""
+    rise, drift = end - start
+    slope = np.clip(drift / rise, -1, 1) if abs(rise) > 1 else 0.0
+    return np.asarray(end + np.copysign(further_mm, rise) * np.array([1.0, slope]))
 
 
 def _depth(points: np.ndarray, axis: int, centers: np.ndarray) -> tuple[float, float]:
