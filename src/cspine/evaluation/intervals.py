@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     """Return a proportion with Wilson's score interval (Wilson, J Am Stat Assoc 1927); NaN when n is 0."""
     if n == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     p = successes / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
