@@ -1,6 +1,7 @@
 """DICOM on both sides: files to volumes of Hounsfield units, volumes to CT image files."""
 
 from cspine.dicom.choice import Choice, NotUsed, choose_series
+from cspine.dicom.codes import CERVICAL_SPINE, VERTEBRA_CODES, Code
 from cspine.dicom.decode import warm_up
 from cspine.dicom.files import write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
@@ -13,7 +14,10 @@ from cspine.dicom.volume import to_volume
 from cspine.dicom.write import Numbering, StoredAs, write_ct_series
 
 __all__ = [
+    "CERVICAL_SPINE",
+    "VERTEBRA_CODES",
     "Choice",
+    "Code",
     "LoadedSeries",
     "NotUsed",
     "Numbering",

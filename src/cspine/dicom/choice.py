@@ -15,7 +15,7 @@ _EXTENT_STEP_MM = 10.0
 # Within this angle of the patient's axes a stack counts as axial; a gantry tilts up to 30°.
 _AXIAL_COSINE = 0.86
 
-_SIEMENS_KERNEL = re.compile(r"^[A-Z]{1,2}(\d{2})")
+_SIEMENS_KERNEL = re.compile(r"^[A-Za-z]{1,2}(\d{2})")
 _SHARP_FROM = 50
 _SHARP_NAMES = re.compile(
     r"^(BONE|BONE ?PLUS|EDGE|ULTRA|DETAIL|HD ?BONE.*|D|E|YB|YC|YD|FC3\d|FC8\d|SHARP|U?H?R?[- ]?BONE.*)$", re.IGNORECASE

@@ -19,9 +19,10 @@ TILT_LIMIT_DEG = 0.5
 OFFSET_LIMIT_PX = 0.3
 WHOLE_PIXEL_PX = 0.05
 SPACING_LIMIT_MM = 10.0
-# Slices this close to the regular lattice count as on it: rounding of written positions.
-LATTICE_TOLERANCE_MM = 0.05
+# Slices this close to the regular lattice count as on it: some scanners write positions with one decimal.
+LATTICE_TOLERANCE_MM = 0.1 + 1e-6
 LATTICE_TOLERANCE = 0.1
+LATTICE_TOLERANCE_MOST = 0.25
 # Distinct places closer than this part of the median spacing cannot be neighbors of one stack.
 NEAREST_FACTOR = 0.25
 _COSINE_TOLERANCE = 1e-2
@@ -190,7 +191,8 @@ def _lattice(heights: np.ndarray, name: str) -> tuple[float, int, tuple[tuple[fl
     length = float(heights[-1] - heights[0])
     step = length / (len(heights) - 1)
     deviation = _deviation(heights, step)
-    if not gaps and deviation <= max(LATTICE_TOLERANCE_MM, LATTICE_TOLERANCE * step):
+    tolerance = max(LATTICE_TOLERANCE * step, min(LATTICE_TOLERANCE_MM, LATTICE_TOLERANCE_MOST * step))
+    if not gaps and deviation <= tolerance:
         return step, len(heights), (), 0.0
     count = round(length / median) + 1
     step = length / (count - 1)
@@ -213,12 +215,11 @@ def _shape(image: Image) -> tuple[int, int]:
 
 
 def _tilt_deg(heights: np.ndarray, planar: np.ndarray) -> float:
-    """Return the angle between the stack of first pixels and the normal."""
+    """Return the angle between the usual step from slice to slice and the normal; single outliers do not count."""
     if len(heights) < 2:
         return 0.0
-    z = heights - heights.mean()
-    slope = (z @ (planar - planar.mean(axis=0))) / (z @ z)
-    return float(np.degrees(np.arctan(np.linalg.norm(slope))))
+    slopes = np.diff(planar, axis=0) / np.diff(heights)[:, None]
+    return float(np.degrees(np.arctan(np.linalg.norm(np.median(slopes, axis=0)))))
 
 
 def _plane(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from cspine.dicom import tags
 from cspine.dicom.elements import PIXEL_DATA, NeedMore, RawHeader, Unusual, parse
@@ -21,6 +21,7 @@ DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 # What pydicom lets through on damaged files; anything else is our own mistake and must be seen.
 FOREIGN_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     OSError,
     EOFError,
     LookupError,
@@ -161,7 +162,7 @@ def _looks_naked(start: bytes) -> bool:
 
 
 def _class_name(uid: str) -> str:
-    name = pydicom.uid.UID(uid).name if uid else ""
+    name = pydicom.uid.UID(uid, pydicom.config.IGNORE).name if uid else ""
     return f"DICOM object of class {name} without rows and columns" if name else "DICOM object without SOP class"
 
 

@@ -167,7 +167,7 @@ def _by_kind(members: list[Image]) -> list[list[Image]]:
                 _rounded(kind.pixel_spacing_mm),
                 kind.kernel,
                 kind.image_type[:3],
-                kind.rescale_type,
+                _unit(kind),
                 kind.frame_uid,
             )
         groups.setdefault(keys[id(kind)], []).append(image)
@@ -220,7 +220,12 @@ def _fills(few: list[Image], many: list[Image]) -> bool:
 
 def _same_but_matrix(kind: ImageKind) -> tuple[object, ...]:
     spacing = _rounded(kind.pixel_spacing_mm)
-    return kind.sop_class_uid, spacing, kind.kernel, kind.image_type[:3], kind.rescale_type, kind.frame_uid
+    return kind.sop_class_uid, spacing, kind.kernel, kind.image_type[:3], _unit(kind), kind.frame_uid
+
+
+def _unit(kind: ImageKind) -> str:
+    """Return the unit of the values; an unnamed one is HU in a CT image (PS3.3 C.8.2.1.1.2)."""
+    return kind.rescale_type or "HU"
 
 
 def _by_acquisition(piece: list[Image]) -> list[list[Image]]:
@@ -231,7 +236,7 @@ def _by_acquisition(piece: list[Image]) -> list[list[Image]]:
     by_number: dict[int | None, list[Image]] = defaultdict(list)
     for image in piece:
         by_number[image.acquisition_number].append(image)
-    parts = list(by_number.values())
+    parts = [by_number[number] for number in sorted(by_number, key=lambda n: (n is None, n or 0))]
     if len(parts) == 1 or any(_repeats(heights_mm(part) or []) for part in parts):
         return [piece]
     return parts

@@ -21,8 +21,9 @@ AIR_HU = -1024
 PADDING_HIGHEST_HU = -200.0
 
 _SAMPLE_SLICES = 5
-_AIR_BELOW_HU, _AIR_LEAST = -700.0, 0.02
-_DENSE_ABOVE_HU, _DENSE_MOST = 1500.0, 0.05
+# A CT of a neck has soft tissue, some air, and more air than bone this dense.
+_AIR_BELOW_HU, _DENSE_ABOVE_HU, _AIR_LEAST = -700.0, 700.0, 0.02
+_TISSUE_WITHIN_HU, _TISSUE_LEAST = 300.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,11 @@ def to_volume(series: Series, workers: int | None = None) -> LoadedSeries:
     )
 
 
+def decode_images(images: Sequence[Image], workers: int | None = None) -> list[np.ndarray]:
+    """Decode accepted images one by one to HU (rows, columns), without placing them."""
+    return _decode(images, False, workers).arrays
+
+
 def _decode(images: Sequence[Image], inverted: bool, workers: int | None) -> _Slots:
     """Decode to int16, and again to float32 where that does not hold the values."""
     if all(_is_whole(image.slope) and _is_whole(image.intercept) for image in images):
@@ -99,7 +105,7 @@ def _decode_as(images: Sequence[Image], out: str, inverted: bool, workers: int |
     shapes = [(image.kind.rows or 0, image.kind.columns or 0) for image in images]
     sizes = [rows * columns * dtype.itemsize for rows, columns in shapes]
     starts = [0, *np.cumsum(sizes).tolist()]
-    jobs = [_job(image, out, start, inverted) for image, start in zip(images, starts, strict=False)]
+    jobs = [decode_job(image, out, start, inverted) for image, start in zip(images, starts, strict=False)]
     buffer, reports = decode(jobs, starts[-1], workers)
     arrays = [
         buffer[start : start + size].view(dtype).reshape(shape)
@@ -109,12 +115,11 @@ def _decode_as(images: Sequence[Image], out: str, inverted: bool, workers: int |
     return _Slots(arrays, reports, buffer.view(dtype).reshape(len(shapes), *shapes[0]) if alike else None)
 
 
-def _job(image: Image, out: str, at: int, inverted: bool) -> Job:
+def decode_job(image: Image, out: str, at: int, inverted: bool) -> Job:
+    """Return what a child process needs to decode one accepted image into `out` at byte `at` of the buffer."""
     kind, pixels, syntax = image.kind, image.pixels, SYNTAXES[image.kind.transfer_syntax]
-    assert pixels is not None  # these four were refused before
+    assert pixels is not None  # these two were refused before
     assert syntax.codec is not None
-    assert image.slope is not None
-    assert image.intercept is not None
     return Job(
         path=pixels.path,
         offset=pixels.offset,
@@ -128,8 +133,8 @@ def _job(image: Image, out: str, at: int, inverted: bool) -> Job:
         bits_stored=kind.bits_stored or 0,
         signed=kind.signed,
         big_endian=syntax.big_endian,
-        slope=image.slope,
-        intercept=image.intercept,
+        slope=1.0 if image.slope is None else image.slope,
+        intercept=image.intercept or 0.0,
         padding=used_padding(image),
         invert=inverted,
         out=out,
@@ -170,7 +175,8 @@ def _looks_like_ct(slots: _Slots) -> bool:
     values = np.concatenate([array.ravel() for array in slots.arrays])
     air = float((values < _AIR_BELOW_HU).mean())
     dense = float((values > _DENSE_ABOVE_HU).mean())
-    return air >= _AIR_LEAST and dense <= _DENSE_MOST
+    tissue = float((np.abs(values) < _TISSUE_WITHIN_HU).mean())
+    return tissue >= _TISSUE_LEAST and air >= _AIR_LEAST and air > dense
 
 
 def _assemble(stack: Stack, slots: _Slots, name: str, threads: int) -> tuple[np.ndarray, int]:
@@ -221,7 +227,8 @@ def _blend(low: np.ndarray, high: np.ndarray | None, part: float) -> np.ndarray:
     if high is None:
         return low
     mixed = low + (high.astype(np.float32) - low) * np.float32(part)
-    return (np.rint(mixed) if low.dtype == np.int16 else mixed).astype(low.dtype)
+    out: np.ndarray = (np.rint(mixed) if low.dtype == np.int16 else mixed).astype(low.dtype)
+    return out
 
 
 def placed(plane: np.ndarray, offset_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
