@@ -100,7 +100,7 @@ class BundleAbout:
 def _to_onnx(
     network: nn.Module, example: torch.Tensor, shapes: tuple[dict[int, Any], ...], names: tuple[list[str], list[str]]
 ) -> bytes:
-    plain = network.eval().to(memory_format=torch.contiguous_format)
+    plain = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks it
     for module in plain.modules():
         if isinstance(module, UpCat):
             module.is_pad = False  # shapes are multiples of the network's stride: nothing to pad

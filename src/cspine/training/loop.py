@@ -101,7 +101,7 @@ def fit(
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
-    network = network.to(memory_format=torch.channels_last_3d)
+    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=True
     )

@@ -21,6 +21,7 @@ class CoarseNet(nn.Module):
         self.body = BasicUNet(
             3, 1, len(SEG_CLASSES) + len(HEAT_CLASSES), features=COARSE_FEATURES, norm="batch", act=ACTIVATION
         )
+        _start_cold(self.body, len(SEG_CLASSES))
 
     def forward(self, ct: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return segmentation and heat logits."""
@@ -34,8 +35,16 @@ class RefineNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = BasicUNet(3, REFINE_INPUTS, REFINE_OUTPUTS, features=REFINE_FEATURES, norm="batch", act=ACTIVATION)
+        _start_cold(self.body, 1)
 
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
         """Return mask and heat logits."""
         out: torch.Tensor = self.body(crop)
         return out
+
+
+def _start_cold(network: BasicUNet, first_heat: int) -> None:
+    """Let heat channels begin near zero: centers are rare, and unlearning warmth everywhere takes hundreds of steps."""
+    with torch.no_grad():
+        bias = network.final_conv.bias
+        bias[first_heat:] = -4.0

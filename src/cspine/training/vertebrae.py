@@ -6,6 +6,7 @@ stopped.
 
 import json
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from cspine.stores import open_source
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit
 from cspine.training.make_cases import CasePlan, make_cases
-from cspine.training.networks import CoarseNet, RefineNet
 from cspine.training.pseudo_labels import Consistency, pseudo_label
 from cspine.training.real_cases import save_real_case
 from cspine.training.tissue_cases import list_cases
@@ -93,25 +93,25 @@ def train_vertebrae(recipe: VertebraRecipe, run: Path, real: Path | None, say: S
     _remember(recipe, run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
-    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", RefineNet(), say)
-    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", CoarseNet(), say)
+    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say)
+    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say)
     first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)
     if real is None:
         return first
     kept = _pseudo_labels(recipe, first, real, run / "real", say)
     task = CoarseTask(cases, real=kept)
-    adapted = _stage(task, recipe.adapt, run / "adapt", CoarseNet(), say, start=coarse)
+    adapted = _stage(task, recipe.adapt, run / "adapt", say, start=coarse)
     return _bundle(recipe, run / "bundle", (adapted, refine), adapted=len(kept))
 
 
-def _stage(
-    task: Task, config: LoopConfig, run: Path, network: nn.Module, say: Say, start: nn.Module | None = None
-) -> nn.Module:
+def _stage(task: Task, config: LoopConfig, run: Path, say: Say, start: nn.Module | None = None) -> nn.Module:
     """Train one network, or load it when it was finished before."""
     done = run / "averaged.pt"
     if not done.exists():
-        trained = fit(task, config, run, start, report=lambda step, parts: say(_line(run.name, step, config, parts)))
+        begin = None if start is None else deepcopy(start)
+        trained = fit(task, config, run, begin, report=lambda step, parts: say(_line(run.name, step, config, parts)))
         torch.save(trained.state_dict(), done)
+    network = task.network()
     network.load_state_dict(torch.load(done, weights_only=True))
     return network.eval()
 

@@ -2,6 +2,7 @@
 
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
 from cspine.workflow.demo import DemoResult, demo_spec, run_demo
+from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
 from cspine.workflow.merge import with_series_flags
 from cspine.workflow.run import Done, Failed, attempt
 from cspine.workflow.studies import StudyOutcome, Wish, run_source, run_studies
@@ -11,6 +12,7 @@ __all__ = [
     "CaseResult",
     "DemoResult",
     "Done",
+    "EvaluationPlan",
     "Failed",
     "Order",
     "Progress",
@@ -19,10 +21,13 @@ __all__ = [
     "Wish",
     "attempt",
     "demo_spec",
+    "make_evaluation_cases",
     "no_progress",
     "run_case",
     "run_demo",
     "run_source",
     "run_studies",
+    "score_cases",
+    "summaries",
     "with_series_flags",
 ]

@@ -1,0 +1,87 @@
+"""`cspine evaluate`: figures with intervals, on data with known truth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cspine.cli.guard import printable, run_command
+from cspine.cli.options import Bundle, Threads, Verbose, default_threads
+
+if TYPE_CHECKING:
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.evaluation import CaseScore, VertebraSummary
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Score a bundle on data with known truth.")
+
+
+@app.callback()
+def group() -> None:
+    """Score a bundle on data with known truth."""
+
+
+@app.command("vertebrae")
+def vertebrae(
+    *,
+    bundle: Bundle = None,
+    anatomy: Annotated[
+        str, typer.Option("--anatomy", metavar="NAME", help="'procedural', or a folder of meshes.")
+    ] = "procedural",
+    family: Annotated[str, typer.Option("--family", help="Scanner family; B is never trained on.")] = "B",
+    cases: Annotated[int, typer.Option("--cases", min=1, help="How many phantoms.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Other seeds make other phantoms.")] = 77,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 3,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write every score as CSV.")] = None,
+    threads: Threads = None,
+    verbose: Verbose = False,
+) -> None:
+    """Name, center and outline vertebrae of PHANTOMS and print the figures."""
+    options = {"anatomy": anatomy, "family": family, "cases": cases, "seed": seed, "workers": workers}
+    run_command(lambda: _vertebrae(bundle, options, threads, out), verbose=verbose)
+
+
+def _vertebrae(bundle: Path | None, options: dict[str, object], threads: int | None, out: Path | None) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.models import default_bundle_path, load_bundle
+    from cspine.pipeline import Analyzer
+    from cspine.workflow import EvaluationPlan, make_evaluation_cases, score_cases, summaries
+
+    plan = EvaluationPlan(**options)  # type: ignore[arg-type]  # names and kinds are those of the options above
+    loaded = load_bundle(bundle or default_bundle_path())
+    analyzer = Analyzer(loaded, threads=threads or default_threads())
+
+    def report(score: "CaseScore", done: int) -> None:
+        typer.echo(printable(f"{done}/{plan.cases} {score.group}: {'right' if score.right else 'WRONG'}"), err=True)
+
+    scores = score_cases(analyzer, make_evaluation_cases(plan), report)
+    name = Path(plan.anatomy).name
+    typer.echo(f"PHANTOM figures: anatomy {name}, family {plan.family}, seed {plan.seed}, bundle {loaded.short_id}")
+    for summary in summaries(scores):
+        typer.echo(_row(summary))
+    if out is not None:
+        out.write_text(_csv(scores))
+    return ExitCode.DONE
+
+
+def _row(summary: "VertebraSummary") -> str:
+    figures = {
+        "named right": summary.named,
+        "cases right": summary.cases_right,
+        "Dice": summary.dice,
+        "center error mm": summary.center_error_mm,
+        "invented": summary.invented,
+        "flagged": summary.flagged,
+        "silently wrong": summary.silently_wrong,
+    }
+    return f"{summary.group}\n" + "\n".join(f"  {name:<16} {value}" for name, value in figures.items())
+
+
+def _csv(scores: "list[CaseScore]") -> str:
+    lines = ["case,field,vertebra,visible,reported,center_error_mm,dice,uncertain"]
+    for case in scores:
+        for v in case.vertebrae:
+            error = "" if v.center_error_mm is None else f"{v.center_error_mm:.2f}"
+            overlap = "" if v.dice is None else f"{v.dice:.4f}"
+            head = f"{case.name},{case.group},{v.vertebra.name},{v.visible:.3f},{v.reported:.3f}"
+            lines.append(f"{head},{error},{overlap},{int(v.uncertain)}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,94 @@
+"""Run an analyzer over many phantoms and score it; nothing is written to disk."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Protocol
+
+import numpy as np
+
+from cspine.domain import Analysis, OutOfScope, Volume
+from cspine.evaluation import CaseScore, VertebraSummary, score_case, summarize
+from cspine.phantom import PROCEDURAL, Case, Field, PhantomSpec, make_case, sample_spec
+
+Report = Callable[[CaseScore, int], None]
+
+
+class Analyzing(Protocol):
+    """What turns a volume into an analysis."""
+
+    def analyze(self, volume: Volume) -> Analysis:
+        """Return the analysis of one volume."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """Which phantoms evaluate; equal plans make equal cases.
+
+    Attributes
+    ----------
+    anatomy
+        ``"procedural"``, or a folder of meshes.
+    family
+        Of the scanner: ``"B"`` is never trained on.
+    matrix
+        Rows and columns; a smaller image than a hospital's, to save time.
+    finest_mm
+        Smallest distance of slices, for the same reason.
+    """
+
+    cases: int = 100
+    anatomy: str = PROCEDURAL
+    family: str = "B"
+    seed: int = 77
+    matrix: tuple[int, int] = (256, 256)
+    finest_mm: float = 0.8
+    workers: int = 3
+
+    def spec(self, number: int) -> PhantomSpec:
+        """Return the specification of a case: a pure function of the plan and the number."""
+        rng = np.random.default_rng([self.seed, number])
+        spec = sample_spec(rng, anatomy=self.anatomy, family=self.family)
+        spacing = max(self.finest_mm, spec.scanner.spacing_mm)
+        scanner = replace(
+            spec.scanner,
+            matrix=self.matrix,
+            spacing_mm=spacing,
+            thickness_mm=max(spacing, spec.scanner.thickness_mm),
+        )
+        return replace(spec, scanner=scanner)
+
+
+def make_evaluation_cases(plan: EvaluationPlan) -> Iterator[tuple[PhantomSpec, Case]]:
+    """Yield the cases of a plan in order; a few are made ahead in other processes."""
+    specs = [plan.spec(number) for number in range(plan.cases)]
+    with ProcessPoolExecutor(plan.workers, mp_context=get_context("forkserver")) as pool:
+        ahead = 2 * plan.workers
+        waiting = [pool.submit(make_case, spec, 1) for spec in specs[:ahead]]
+        for number, spec in enumerate(specs):
+            case = waiting.pop(0).result()
+            if number + ahead < len(specs):
+                waiting.append(pool.submit(make_case, specs[number + ahead], 1))
+            yield spec, case
+
+
+def score_cases(analyzer: Analyzing, cases: Iterator[tuple[PhantomSpec, Case]], report: Report) -> list[CaseScore]:
+    """Analyze and score cases one by one; a refused one counts as such."""
+    scores = []
+    for number, (spec, case) in enumerate(cases):
+        try:
+            analysis = analyzer.analyze(case.volume)
+        except OutOfScope:
+            analysis = None
+        score = score_case(f"{number:04d}", spec.coverage.kind.value, case.truth, case.labels, analysis)
+        report(score, number + 1)
+        scores.append(score)
+    return scores
+
+
+def summaries(scores: list[CaseScore]) -> list[VertebraSummary]:
+    """Return the figures over all cases, and over each kind of coverage."""
+    rng = np.random.default_rng(0)
+    groups = [(kind.value, [s for s in scores if s.group == kind.value]) for kind in Field]
+    return [summarize(scores, "all", rng), *(summarize(part, name, rng) for name, part in groups if part)]
