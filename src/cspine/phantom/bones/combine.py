@@ -7,6 +7,8 @@ import numpy as np
 
 from cspine.phantom.bones.primitives import Solid, Vector, smooth_max, smooth_min
 
+ROUGH_REACH_MM = 2.5
+
 
 @dataclass(frozen=True)
 class Union:
@@ -32,8 +34,9 @@ class Union:
         """Return the field; each part is evaluated only near its sphere."""
         margin = np.float32(margin_mm + self.blend_mm)
         out = np.full(len(points), margin, dtype=np.float32)
+        squared = _square(points)
         for part in self.parts:
-            near = _near(points, part, float(margin))
+            near = _near(points, squared, part, float(margin))
             if near.size:
                 out[near] = smooth_min(out[near], part.value(points[near], float(margin)), self.blend_mm)
         return out
@@ -60,8 +63,9 @@ class Cut:
     def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
         """Return the field."""
         out = self.base.value(points, margin_mm)
+        squared = _square(points)
         for tool in self.tools:
-            near = _near(points, tool, margin_mm + self.blend_mm)
+            near = _near(points, squared, tool, margin_mm + self.blend_mm)
             if near.size:
                 cut = -tool.value(points[near], margin_mm + self.blend_mm)
                 out[near] = smooth_max(out[near], cut, self.blend_mm)
@@ -127,9 +131,9 @@ class Irregular:
             bent = points + (self._wave(points) - self._wave(np.array([self.anchor], dtype=np.float32)))
         out = self.inner.value(bent, margin_mm)
         if len(self.roughness):
-            near = np.flatnonzero(np.abs(out) < margin_mm)
-            rough = np.sin(points[near] @ self.roughness[:, :3].T + self.roughness[:, 3])
-            out[near] += rough @ self.roughness[:, 4]
+            near = np.flatnonzero(np.abs(out) < ROUGH_REACH_MM)
+            rough = np.sin(points[near] @ self.roughness[:, :3].T + self.roughness[:, 3]) @ self.roughness[:, 4]
+            out[near] += rough * (1 - np.abs(out[near]) / np.float32(ROUGH_REACH_MM))
         return out
 
     def _wave(self, points: np.ndarray) -> np.ndarray:
@@ -177,8 +181,15 @@ def _waves(rng: np.random.Generator, count: int, length_mm: tuple[float, float])
     return np.hstack([direction * number, rng.uniform(0, 2 * np.pi, (count, 1))])
 
 
-def _near(points: np.ndarray, solid: Solid, margin_mm: float) -> np.ndarray:
+def _square(points: np.ndarray) -> np.ndarray:
+    squared: np.ndarray = np.einsum("ij,ij->i", points, points)
+    return squared
+
+
+def _near(points: np.ndarray, squared: np.ndarray, solid: Solid, margin_mm: float) -> np.ndarray:
+    """Return which points (with their squared norms) lie within a margin of the sphere of a solid."""
     if not np.isfinite(solid.radius):
         return np.arange(len(points))
-    offset = points - solid.center
-    return np.flatnonzero(np.einsum("ij,ij->i", offset, offset) < np.float32(solid.radius + margin_mm) ** 2)
+    center = solid.center
+    reach = (solid.radius + margin_mm) ** 2 - float(center @ center)
+    return np.flatnonzero(squared - points @ (2 * center) < np.float32(reach))

@@ -17,6 +17,7 @@ BLOCK = 4
 PAD_MM = 4.5
 FAR_MM = 8.0
 CRUMB_MM3 = 25.0
+ACTIVE_STEPS = 1.25
 BOUNDS_STEP_MM = 3.0
 
 
@@ -79,9 +80,9 @@ class SolidBone:
     def bounds_mm(self) -> np.ndarray:
         """(2, 3): minimum and maximum of the surface, to about 0.5 mm."""
         region = np.stack([self.solid.center - self.solid.radius, self.solid.center + self.solid.radius])
-        _, origin, coarse = _coarse(self.solid, region.astype(np.float64), BOUNDS_STEP_MM / BLOCK)
+        first, coarse = _coarse(self.solid, region.astype(np.float64), BOUNDS_STEP_MM)
         nodes = np.argwhere(coarse < BOUNDS_STEP_MM)
-        middles = origin + BOUNDS_STEP_MM * (nodes + 0.5 - 0.5 / BLOCK)
+        middles = first + BOUNDS_STEP_MM * nodes
         depth = coarse[tuple(nodes.T)][:, None]
         bounds = np.stack([(middles + depth).min(axis=0), (middles - depth).max(axis=0)])
         bounds.flags.writeable = False
@@ -117,36 +118,37 @@ class _Lattice:
 
 
 def _sample(solid: Solid, region_mm: np.ndarray, spacing: float) -> _Lattice:
-    shape, origin, coarse = _coarse(solid, region_mm, spacing)
+    origin, coarse = _cropped(*_coarse(solid, region_mm, BLOCK * spacing), BLOCK * spacing)
+    origin = origin - spacing * (BLOCK - 1) / 2
     values = _without_crumbs(_fine(solid, origin, spacing, coarse), spacing)
     crossing = _crossing(values)
-    box = ndimage.find_objects(crossing.astype(np.uint8))[0]
-    pad = int(np.ceil(PAD_MM / spacing))
-    keep = tuple(slice(max(s.start - pad, 0), min(s.stop + pad, n)) for s, n in zip(box, shape, strict=True))
-    origin = origin + spacing * np.array([s.start for s in keep])
-    values, crossing = values[keep], crossing[keep]
-    nodes = np.argwhere(crossing)
-    surface = _project(solid, values, nodes, origin, spacing)
+    surface = _project(solid, values, np.argwhere(crossing), origin, spacing)
     distance = _redistance(values < 0, crossing, surface, origin, spacing)
     bounds = np.stack([surface.min(axis=0), surface.max(axis=0)]).astype(np.float64)
     bounds.flags.writeable = False
     return _Lattice(origin, spacing, distance, bounds)
 
 
-def _coarse(solid: Solid, region_mm: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the lattice shape, its origin, and the field at the middle of each block of nodes."""
-    step = BLOCK * spacing
+def _coarse(solid: Solid, region_mm: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middle of the first block, and the field at the middles of all blocks over a padded region."""
     blocks = np.ceil((region_mm[1] - region_mm[0] + 2 * PAD_MM) / step).astype(int)
-    origin = region_mm.mean(axis=0) - blocks * step / 2
-    axes = [origin[a] + (np.arange(blocks[a]) + 0.5) * step - spacing / 2 for a in range(3)]
+    first = region_mm.mean(axis=0) - (blocks - 1) * step / 2
+    axes = [first[a] + np.arange(blocks[a]) * step for a in range(3)]
     centers = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.float32)
-    values = solid.value(centers, 1.5 * step).reshape(blocks)
-    return blocks * BLOCK, origin, values
+    return first, solid.value(centers, 1.5 * step).reshape(blocks)
+
+
+def _cropped(first: np.ndarray, coarse: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return first middle and field of the blocks round the solid, with a margin."""
+    box = ndimage.find_objects((coarse < ACTIVE_STEPS * step).astype(np.uint8))[0]
+    pad = int(np.ceil(PAD_MM / step))
+    keep = tuple(slice(max(s.start - pad, 0), s.stop + pad) for s in box)
+    return first + step * np.array([s.start for s in keep]), coarse[keep]
 
 
 def _fine(solid: Solid, origin: np.ndarray, spacing: float, coarse: np.ndarray) -> np.ndarray:
     """Return the field on all nodes, exact in blocks that the surface may cross."""
-    active = np.argwhere(np.abs(coarse) < BLOCK * spacing * 1.25)
+    active = np.argwhere(np.abs(coarse) < BLOCK * spacing * ACTIVE_STEPS)
     offsets = np.stack(np.meshgrid(*[np.arange(BLOCK)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     index = active[:, None, :] * BLOCK + offsets[None]
     points = (origin + spacing * index.reshape(-1, 3)).astype(np.float32)
