@@ -176,7 +176,8 @@ def _to_women(vertebra: Vertebra, bone: LatticeBone) -> np.ndarray:
     k = int(vertebra)
     factors = np.array([_WOMEN_WIDTH_MM[k] / extent[0], _WOMEN_DEPTH_MM[k] / extent[1], _WOMEN_HEIGHT_MM[k] / height])
     middle = np.exp(np.log(factors).mean())
-    return np.clip(factors, 0.88 * middle, 1.14 * middle)
+    limited: np.ndarray = np.clip(factors, 0.88 * middle, 1.14 * middle)
+    return limited
 
 
 def _body_reach(bone: Bone, direction: float) -> float:

@@ -78,9 +78,7 @@ def _with_joints(placed: list[tuple[Bone, np.ndarray]], gap_mm: float) -> list[B
     for level, k in order.items():
         bone, to_body = placed[k]
         near = [placed[order[other]] for other in (level - 1, level + 1) if other in order]
-        neighbors = tuple(
-            Neighbor(other, np.linalg.inv(frame) @ to_body, _mean_scale(frame)) for other, frame in near
-        )
+        neighbors = tuple(Neighbor(other, np.linalg.inv(frame) @ to_body, _mean_scale(frame)) for other, frame in near)
         jointed[k] = JointedBone(bone, neighbors, _mean_scale(to_body), gap_mm)
     return jointed
 

@@ -9,9 +9,10 @@ from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, 
 from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural_anatomy
 from cspine.phantom.assembly import assemble, sample_discs
 from cspine.phantom.posture import orientations
-from cspine.phantom.raster import Slab, box_corners, over_slabs
+from cspine.phantom.raster import Slab, box_corners, farthest_mm, over_slabs
 from cspine.phantom.render import render_hu, render_labels
 from cspine.phantom.scanner import Scanner, native_grid, scan
+from cspine.phantom.skeleton import PlacedBone
 from cspine.phantom.spec import PhantomSpec
 from cspine.phantom.subject import Subject
 from cspine.phantom.warp import sample_warp
@@ -70,7 +71,7 @@ def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
     grid = field_grid(subject, spec)
     fine = fine_grid(grid)
     hu = render_hu(subject, fine, threads)
-    around = around_grid(subject)
+    around = around_grid(subject, grid)
     whole = Volume(around, render_hu(subject, around, threads))
     volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole)
     return Case(volume, render_labels(subject, grid, threads), ground_truth(subject, grid, spec.scanner, threads))
@@ -100,14 +101,15 @@ def fine_grid(target: Grid) -> Grid:
     return Grid.from_axes((z, y, x), (along, across, across), (float(low[0]), float(low[1]), float(high[2])))
 
 
-def around_grid(subject: Subject) -> Grid:
-    """Return a coarse grid over everything that rays can pass."""
-    centers = np.array(list(subject.centers_lps_mm.values())[: Vertebra.T8])
-    top, bottom = float(centers[:, 2].max()) + 180.0, float(centers[:, 2].min())
+def around_grid(subject: Subject, field: Grid) -> Grid:
+    """Return a coarse grid over everything that rays through a field can pass."""
+    ends = field.to_world(box_corners(np.zeros(3), np.array(field.shape) - 1.0))[:, 2]
+    top, bottom = float(ends.max()) + _AROUND_STEP_MM, float(ends.min()) - _AROUND_STEP_MM
     count = int(2 * _AROUND_HALF_MM / _AROUND_STEP_MM)
-    slices = int((top - bottom) / _AROUND_STEP_MM)
-    x, y = centers[3, :2] - _AROUND_HALF_MM
-    return Grid.from_axes((slices, count, count), (_AROUND_STEP_MM,) * 3, (float(x), float(y), top))
+    slices = int((top - bottom) / _AROUND_STEP_MM) + 1
+    x, y, _ = subject.centers_lps_mm[Vertebra.C4]
+    low = (x - _AROUND_HALF_MM, y - _AROUND_HALF_MM)
+    return Grid.from_axes((slices, count, count), (_AROUND_STEP_MM,) * 3, (*low, top))
 
 
 def ground_truth(subject: Subject, grid: Grid, scanner: Scanner, threads: int = 4) -> GroundTruth:
@@ -116,9 +118,11 @@ def ground_truth(subject: Subject, grid: Grid, scanner: Scanner, threads: int = 
     The visible fraction is the share of the bone's volume, on a lattice of 1 mm, inside the outer faces of the field
     and inside the reconstruction circle.
     """
-    bones = [p for p in subject.skeleton.bones if p.bone.vertebra is not None]
     centers = subject.centers_lps_mm
-    lattice = _truth_lattice(np.array(list(centers.values())[: Vertebra.T8]))
+    bones = [p for p in subject.skeleton.bones if p.bone.vertebra is not None and _may_be_seen(p, grid, subject)]
+    if not bones:
+        return GroundTruth(())
+    lattice = _truth_lattice(np.array([centers[p.bone.vertebra] for p in bones if p.bone.vertebra is not None]))
     totals, seen = np.zeros(len(bones), dtype=np.int64), np.zeros(len(bones), dtype=np.int64)
     parts: list[tuple[int, int, int]] = []
 
@@ -149,6 +153,13 @@ def in_field(grid: Grid, scanner: Scanner, world_lps_mm: np.ndarray) -> np.ndarr
     from_middle = (index - (size - 1) / 2)[:, 1:] * np.array(grid.spacing_mm[1:])
     shown: np.ndarray = inside & (np.linalg.norm(from_middle, axis=1) <= scanner.circle_mm / 2)
     return shown
+
+
+def _may_be_seen(placed: PlacedBone, grid: Grid, subject: Subject) -> bool:
+    ends = grid.to_world(box_corners(np.full(3, -0.5), np.array(grid.shape) - 0.5))[:, 2]
+    reach = farthest_mm(placed) + subject.warp.largest_mm
+    height = float(placed.to_body[2, 3])
+    return bool(ends.min() - reach < height < ends.max() + reach)
 
 
 def _truth_lattice(centers_mm: np.ndarray) -> Grid:

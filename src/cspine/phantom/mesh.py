@@ -37,7 +37,8 @@ class Surface:
     @property
     def triangles_mm(self) -> np.ndarray:
         """(F, 3, 3): corners of every face."""
-        return self.vertices_mm[self.faces]
+        corners: np.ndarray = self.vertices_mm[self.faces]
+        return corners
 
     def outward(self) -> "Surface":
         """Return the surface with its faces oriented so that the enclosed volume is positive."""

@@ -46,7 +46,8 @@ def own_frame(surface: Surface, vertebra: Vertebra) -> np.ndarray:
         origin, tilt = locate(_midsagittal_parts(surface.moved(total), vertebra))
         total = turn_about_x(-tilt) @ shift(-np.array([0.0, *origin])) @ total
     origin, _ = locate(_midsagittal_parts(surface.moved(total), vertebra))
-    return shift(-np.array([0.0, *origin])) @ total
+    frame: np.ndarray = shift(-np.array([0.0, *origin])) @ total
+    return frame
 
 
 def _midsagittal_parts(surface: Surface, vertebra: Vertebra) -> tuple[np.ndarray, np.ndarray]:

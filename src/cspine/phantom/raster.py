@@ -76,11 +76,17 @@ class Slab:
         return Hits(((z - self.start_slice) * rows + y) * columns + x, distance[keep], own[keep])
 
     def _box_of(self, placed: PlacedBone, reach_mm: float) -> Box | None:
-        corners = box_corners(*placed.bone.bounds_mm)
-        body = corners @ placed.to_body[:3, :3].T + placed.to_body[:3, 3]
         extra = self.warp.largest_mm + reach_mm
-        ends = box_corners(body.min(axis=0) - extra, body.max(axis=0) + extra)
-        index = self.grid.to_index(ends)
+        if placed.bone.vertebra is not None:
+            # Bounds may be dear to find out for a bone that is far away.
+            around = placed.to_body[:3, 3] + np.array([[-1.0], [1.0]]) * (farthest_mm(placed) + extra)
+            if self._box_between(around[0], around[1]) is None:
+                return None
+        body = box_corners(*placed.bone.bounds_mm) @ placed.to_body[:3, :3].T + placed.to_body[:3, 3]
+        return self._box_between(body.min(axis=0) - extra, body.max(axis=0) + extra)
+
+    def _box_between(self, low_mm: np.ndarray, high_mm: np.ndarray) -> Box | None:
+        index = self.grid.to_index(box_corners(low_mm, high_mm))
         start, stop = np.floor(index.min(axis=0)).astype(int), np.ceil(index.max(axis=0)).astype(int) + 1
         start = np.maximum(start, [self.start_slice, 0, 0])
         stop = np.minimum(stop, [self.start_slice + SLAB_SLICES, *self.grid.shape[1:]])
@@ -111,7 +117,7 @@ class _Frames:
         world = centers @ self.affine[:3, :3].T + self.affine[:3, 3]
         base = self.warp.to_body(world) @ self.inverse[:3, :3].T + self.inverse[:3, 3]
         jacobian = self.inverse[:3, :3] @ self.warp.gradient(world) @ self.affine[:3, :3]
-        around = np.matmul(offsets.astype(np.float32), jacobian.astype(np.float32).transpose(0, 2, 1))
+        around: np.ndarray = np.matmul(offsets.astype(np.float32), jacobian.astype(np.float32).transpose(0, 2, 1))
         around += base[:, None].astype(np.float32)
         return around
 
@@ -123,7 +129,13 @@ class _Frames:
 def _block_centers(box: Box, size: np.ndarray) -> np.ndarray:
     """Return centers (M, 3) of blocks of `size` voxels that cover a box, in voxels."""
     axes = [np.arange(a, b, n) + (n - 1) / 2 for a, b, n in zip(box.start_zyx, box.stop_zyx, size, strict=True)]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    centers: np.ndarray = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return centers
+
+
+def farthest_mm(placed: PlacedBone) -> float:
+    """Return a distance from the origin of a vertebra that no part of it exceeds: spinous processes and more."""
+    return 75.0 * float(np.cbrt(abs(np.linalg.det(placed.to_body[:3, :3]))))
 
 
 def box_corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
