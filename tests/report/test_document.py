@@ -215,3 +215,18 @@ def test_a_document_that_is_not_as_the_schema_says_is_refused(spoil, message: st
 def test_what_is_no_findings_document_is_refused(text: str | bytes):
     with pytest.raises(InputError, match=r"findings\.json"):
         parse_findings(text)
+
+
+def test_the_page_about_the_document_names_every_field_and_its_example_is_valid(repository: Path, schema: dict):
+    page = (repository / "docs/reference/findings.md").read_text(encoding="utf-8")
+    named = schema["$defs"]
+    study = [f"study.{name}" for name in schema["properties"]["study"]["properties"]]
+    model = [f"model.{name}" for name in schema["properties"]["model"]["properties"]]
+    top = [name for name in schema["properties"] if name not in ("study", "model")]
+    parts = [name for part in ("vertebra", "location", "flag") for name in named[part]["properties"]]
+    assert [name for name in (*study, *model, *top, *parts) if f"`{name}`" not in page] == []
+    example = json.loads(page.split("```json\n")[1].split("```")[0])
+    document = findings_document(*builders.ruled_in(), TIMINGS)
+    document["vertebrae"][4] = example
+    assert list(Draft202012Validator(schema).iter_errors(document)) == []
+    assert parse_findings(json.dumps(document)).of(Vertebra.C5).locations[0].type == "burst"
