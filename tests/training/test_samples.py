@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cspine.domain import Vertebra
-from cspine.training.coarse_samples import CoarsePlan, draw_coarse, seg_table
+from cspine.training.coarse_samples import CoarsePlan, draw_coarse, draw_coarse_real, seg_table
 from cspine.training.real_cases import RealCase
 from cspine.training.refine_samples import RefinePlan, draw_refine
 from cspine.training.tissue_cases import TissueCase, bone_of, load_case
@@ -111,8 +111,6 @@ def test_a_saved_case_comes_back(toy_case: TissueCase, toy_folder: Path) -> None
 
 
 def test_a_real_scan_gives_samples_with_its_pseudo_labels(toy_case: TissueCase) -> None:
-    from cspine.training.coarse_samples import draw_coarse_real
-
     codes = toy_case.field.codes
     hu = np.where(codes >= 64, 600, np.where(codes > 0, 50, -1000)).astype(np.int16)
     real = RealCase(toy_case.field.grid, hu, seg_table()[bone_of(codes)], toy_case.centers_lps_mm)

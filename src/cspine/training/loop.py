@@ -103,7 +103,9 @@ def fit(
     network = task.network() if start is None else start
     network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=True
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]  # torch has no annotation
+        use_buffers=True,
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     state = _State(network, average, optimizer)
@@ -137,7 +139,7 @@ def _step(
     finite = bool(torch.isfinite(norm))
     if finite:
         optimizer.step()
-    return {"loss": float(total), "skipped": float(not finite), **{k: float(v) for k, v in parts.items()}}
+    return {"loss": total.item(), "skipped": float(not finite), **{k: v.item() for k, v in parts.items()}}
 
 
 def _freeze_norm(network: nn.Module) -> None:

@@ -1,0 +1,88 @@
+"""The loop: it learns, it resumes to the same weights, it skips what is not finite, it refuses another's checkpoint."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cspine.domain import ConfigError
+from cspine.training import LoopConfig, fit, rate_at
+from cspine.training.loop import Batch
+
+CONFIG = LoopConfig(steps=30, batch=2, learning_rate=5e-2, warmup=3, workers=0, threads=1, save_every=10, log_every=5)
+
+
+class Doubling:
+    """Learn y = 2x with one 3-D convolution."""
+
+    def __init__(self, poison: int | None = None, stop_at: int | None = None) -> None:
+        self.poison, self.stop_at = poison, stop_at
+
+    def network(self) -> nn.Module:
+        return nn.Sequential(nn.Conv3d(1, 1, 1), nn.BatchNorm3d(1, affine=False), nn.Conv3d(1, 1, 1))
+
+    def sample(self, number: int, batch_number: int, seed: int) -> Batch:
+        if self.stop_at is not None and batch_number >= self.stop_at:
+            raise KeyboardInterrupt
+        x = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(1000 * seed + number))
+        if number == self.poison:
+            x = x * float("nan")
+        return {"x": x, "y": 2 * x}
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"square": ((network(batch["x"]) - batch["y"]) ** 2).mean()}
+
+
+def weights(network: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    fit(Doubling(), replace(CONFIG, steps=60), tmp_path)
+    curve = losses(tmp_path)
+    assert curve[-1] < 0.2 * curve[0]
+
+
+def test_a_broken_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    whole = fit(Doubling(), CONFIG, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Doubling(stop_at=17), CONFIG, tmp_path / "broken")
+    resumed = fit(Doubling(), CONFIG, tmp_path / "broken")
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    first = fit(Doubling(), CONFIG, tmp_path)
+    count = len(losses(tmp_path))
+    second = fit(Doubling(stop_at=0), CONFIG, tmp_path)
+    assert len(losses(tmp_path)) == count
+    torch.testing.assert_close(weights(first), weights(second), rtol=0, atol=0)
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:
+    network = fit(Doubling(poison=11), replace(CONFIG, freeze_norm=0.0), tmp_path)
+    assert torch.isfinite(weights(network)).all()
+    skipped = [json.loads(line)["skipped"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert skipped[1] == pytest.approx(1 / 5)
+    assert sum(skipped) == pytest.approx(1 / 5)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_name_and_value(tmp_path: Path) -> None:
+    fit(Doubling(), CONFIG, tmp_path)
+    with pytest.raises(ConfigError, match=r"batch: 2 → 4"):
+        fit(Doubling(), replace(CONFIG, batch=4), tmp_path)
+
+
+def test_the_rate_rises_and_then_falls_to_zero() -> None:
+    rates = [rate_at(step, CONFIG) for step in range(CONFIG.steps + 1)]
+    assert rates[0] == pytest.approx(CONFIG.learning_rate / CONFIG.warmup)
+    assert max(rates) == pytest.approx(CONFIG.learning_rate)
+    assert rates[CONFIG.warmup :] == sorted(rates[CONFIG.warmup :], reverse=True)
+    assert rates[-1] == pytest.approx(0)
