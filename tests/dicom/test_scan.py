@@ -104,6 +104,7 @@ def dicomdir(path: Path, *file_ids: list[str]) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
 def test_a_dicomdir_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
     write(tmp_path / "outside")
     write(tmp_path / "cd" / "in")
