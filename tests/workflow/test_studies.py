@@ -59,7 +59,15 @@ def test_a_bad_study_does_not_stop_the_rest(tmp_path):
 def test_studies_are_loaded_one_at_a_time(tmp_path):
     loaded, oracle = coded_series()
     asked = []
-    studies = [Study(str(k), lambda k=k: (asked.append(k), loaded)[1]) for k in range(3)]
+
+    def remembering(number):
+        def load():
+            asked.append(number)
+            return loaded
+
+        return load
+
+    studies = [Study(str(k), remembering(k)) for k in range(3)]
     outcomes = run_studies(studies, Order(oracle, ("json",)), Wish(("json",), tmp_path))
     next(outcomes)
     assert asked == [0]
@@ -116,6 +124,7 @@ def test_a_folder_of_dicom_studies_goes_through_the_whole_pipeline(tmp_path, bun
     neck, slab = outcomes
     assert isinstance(slab.error, OutOfScope)
     assert not slab.folder.exists()
+    assert isinstance(neck.ended, Done)
     findings = neck.ended.value.analysis.findings
     assert [f.visible_fraction for f in findings.vertebrae] == [1.0] * 7
     assert findings.model_id == bundle.id
@@ -129,6 +138,7 @@ def test_a_series_is_found_in_whichever_study_has_it(tmp_path):
     wish = Wish(("json",), tmp_path / "out", series_uid="2.25.77")
     (outcome,) = run_source(tmp_path / "in", lambda: oracle, wish)
     assert outcome.name == "2.25.12"
+    assert isinstance(outcome.ended, Done)
     assert outcome.ended.value.loaded.header.series_instance_uid == "2.25.77"
     with pytest.raises(NoImages, match=r"none of the 2 studies has the series 2\.25\.99"):
         list(run_source(tmp_path / "in", lambda: oracle, Wish(("json",), tmp_path / "out", series_uid="2.25.99")))
@@ -147,4 +157,4 @@ def test_an_analyzer_that_cannot_be_made_ends_the_run(tmp_path):
 
 def test_a_source_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(Unreachable, match="nowhere does not exist"):
-        list(run_source(tmp_path / "nowhere", lambda: None, Wish(("json",), tmp_path)))
+        list(run_source(tmp_path / "nowhere", lambda: coded_series()[1], Wish(("json",), tmp_path)))

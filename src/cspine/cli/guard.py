@@ -30,7 +30,7 @@ def run_command(command: Callable[[], "ExitCode"], *, verbose: bool = False) -> 
     verbose
         Print the traceback of an internal error, too.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         code = _run(command, verbose)
         sys.stdout.flush()
@@ -40,6 +40,8 @@ def run_command(command: Callable[[], "ExitCode"], *, verbose: bool = False) -> 
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         code = BROKEN_PIPE
+    finally:
+        signal.signal(signal.SIGTERM, before)
     raise typer.Exit(code)
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,7 +12,9 @@ from rich.text import Text
 
 from cspine.cli.guard import printable
 from cspine.domain import Decision, Findings, VertebraFinding
-from cspine.evaluation import CaseScore, VertebraScore
+
+if TYPE_CHECKING:
+    from cspine.evaluation import CaseScore, VertebraScore
 
 STYLES = {
     Decision.RULE_IN: "bold red",
@@ -100,7 +103,7 @@ def _cells(finding: VertebraFinding) -> tuple[Text, ...]:
     return (Text(finding.vertebra.name, style="bold" if finding.visible_fraction > 0 else "dim"), *texts)
 
 
-def truth_table(score: CaseScore) -> Table:
+def truth_table(score: "CaseScore") -> Table:
     """Return what is true of a phantom beside what was found."""
     table = Table(title="Compared with the truth", title_justify="left", title_style="bold", show_edge=False)
     table.add_column("level")
@@ -115,6 +118,6 @@ def truth_table(score: CaseScore) -> Table:
     return table
 
 
-def _agrees(one: VertebraScore) -> bool:
+def _agrees(one: "VertebraScore") -> bool:
     """Whether a vertebra counts as right: of one that is cut nothing is asked but that it is there."""
     return not one.invented and (one.right or not one.whole)

@@ -12,8 +12,9 @@ A study appears when it is complete, last of all its files, so a run that stoppe
 
 import errno
 import json
+import os
+import shutil
 import signal
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -104,11 +105,14 @@ def write_phantoms(plan: PhantomPlan, root: Path, report: Report, workers: int =
     _claim(plan, root)
     places = [_place(plan, root, number) for number in range(plan.studies)]
     missing = [number for number, place in enumerate(places) if not place.exists()]
+    stage = root / f".making-{os.getpid()}"
     try:
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=root) as stage:
-            _write_all(plan, missing, (root, Path(stage)), (workers, threads), report)
+        stage.mkdir()
+        _write_all(plan, missing, (root, stage), (workers, threads), report)
     except OSError as error:
         raise _refused(error, root) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
     return places
 
 

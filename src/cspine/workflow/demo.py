@@ -3,18 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cspine.dicom import StudyHeader, write_ct_series
+from cspine.evaluation import CaseScore, score_case
+from cspine.phantom import Case, Coverage, PhantomSpec, Scanner, make_case
 from cspine.workflow.case import Analyzing, CaseResult, Progress, no_progress
 from cspine.workflow.run import Done
 from cspine.workflow.studies import StudyOutcome, Wish, run_source
 
-if TYPE_CHECKING:
-    from cspine.evaluation import CaseScore
-    from cspine.phantom import Case, PhantomSpec
-
-# Phantom and evaluation are imported when a demonstration runs: every `detect` would wait for them.
 DEMO_NAME = "DEMO-1"
 MAKE_SHARE, WRITE_SHARE, DETECT_SHARE = 0.0, 0.55, 0.6
 
@@ -32,9 +28,9 @@ class DemoResult:
     """
 
     images: Path
-    case: "Case"
+    case: Case
     outcome: StudyOutcome
-    score: "CaseScore | None"
+    score: CaseScore | None
 
     @property
     def right(self) -> bool:
@@ -42,10 +38,8 @@ class DemoResult:
         return self.score is not None and self.score.right
 
 
-def demo_spec() -> "PhantomSpec":
+def demo_spec() -> PhantomSpec:
     """Return the phantom of the demonstration: a whole neck, coarse enough to be made in seconds."""
-    from cspine.phantom import Coverage, PhantomSpec, Scanner  # noqa: PLC0415  # see above
-
     scanner = Scanner(field_of_view_mm=170.0, matrix=(192, 192), spacing_mm=1.5, thickness_mm=1.5)
     return PhantomSpec(seed=1, scanner=scanner, coverage=Coverage(top_mm=35.0))
 
@@ -64,8 +58,6 @@ def run_demo(
     CspineError
         The folder cannot be written, or the analyzer cannot be made.
     """
-    from cspine.phantom import make_case  # noqa: PLC0415  # see above
-
     wish = Wish(kinds, folder / "result")
     progress("make a phantom", MAKE_SHARE)
     case = make_case(demo_spec(), threads)
@@ -89,8 +81,6 @@ def run_demo(
     )
 
 
-def _score(case: "Case", result: CaseResult) -> "CaseScore":
-    from cspine.evaluation import score_case  # noqa: PLC0415  # see above
-
+def _score(case: Case, result: CaseResult) -> CaseScore:
     found = replace(result.analysis, labels=result.analysis.labels.canonical())
     return score_case(DEMO_NAME, "demo", case.truth, case.labels.canonical(), found)
