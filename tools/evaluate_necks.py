@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.affines import apply_affine
 
 from cspine.dicom import LoadedSeries
 from cspine.domain import Analysis, FlagCode, InputError, Vertebra
@@ -39,7 +40,7 @@ def axis_of(mask: Path) -> np.ndarray:
     """Return the axis of the cord mask in LPS mm."""
     image = nibabel.load(mask)
     voxels = np.argwhere(np.asanyarray(image.dataobj) == CORD)
-    return cord_axis(nibabel.affines.apply_affine(image.affine, voxels) * RAS_TO_LPS)
+    return cord_axis(apply_affine(image.affine, voxels) * RAS_TO_LPS)
 
 
 def check(root: Path, name: str, analyzer: Analyzer) -> tuple[NeckCheck | str, LoadedSeries, Analysis | None]:
