@@ -77,7 +77,7 @@ def _transverse_process(size: VertebraSize, fit: Fit) -> Union:
     sixth = size.vertebra is Vertebra.C6
     tip = 2.6 if not seventh else 3.6
     end = size.total_width / 2 - tip
-    back_tip = (end, y + r + (3.4 if not seventh else 6.0), z - (3.2 if not seventh else 0.5))
+    back_tip = (end, y + r + (0.8 if not seventh else 4.0), z - (2.6 if not seventh else 0.3))
     front_tip = (x + r + (1.0 if not sixth else 1.6), y - r - 1.9, z - 1.6)
     body_side = (0.40 * size.body_width, y - r - 0.9, z + 0.3)
     pillar_side = (0.9 * fit.below.x, 0.5 * (y + r + fit.below.y), z + 0.6)
@@ -85,11 +85,11 @@ def _transverse_process(size: VertebraSize, fit: Fit) -> Union:
     bar = Strip(
         (
             (front_tip[0], front_tip[1], z - 1.4),
-            (x + r + 1.9, y, z - 1.9),
+            (x + r + 2.4, y, z - 1.7),
             (back_tip[0] - 1.5, back_tip[1], back_tip[2]),
         ),
-        (2.0, 2.2, 2.6),
-        (1.3, 1.3, 1.8),
+        (2.4, 2.7, 2.7),
+        (1.6, 1.6, 1.9),
     )
     parts: tuple[Solid, ...] = (
         Tube((body_side, front_tip), (2.3 if not seventh else 1.8, front_radius)),
