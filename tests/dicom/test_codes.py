@@ -2,8 +2,16 @@
 
 import pytest
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code as Coded
 
-from cspine.dicom import CERVICAL_SPINE, VERTEBRA_CODES
+from cspine.dicom import (
+    ANATOMICAL_STRUCTURE,
+    ARTIFICIAL_INTELLIGENCE,
+    CERVICAL_SPINE,
+    VERTEBRA,
+    VERTEBRA_CODES,
+    Code,
+)
 from cspine.domain import CERVICAL, Vertebra
 
 
@@ -14,6 +22,14 @@ def test_vertebrae_have_the_codes_of_context_group_7603(vertebra: Vertebra) -> N
     assert theirs in codes.cid7603.concepts.values()
 
 
-def test_the_cervical_spine_has_its_code() -> None:
-    theirs = codes.SCT.CervicalSpine
-    assert (CERVICAL_SPINE.value, CERVICAL_SPINE.meaning) == (theirs.value, theirs.meaning)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (CERVICAL_SPINE, codes.SCT.CervicalSpine),
+        (VERTEBRA, codes.SCT.Vertebra),
+        (ANATOMICAL_STRUCTURE, codes.SCT.AnatomicalStructure),
+        (ARTIFICIAL_INTELLIGENCE, codes.cid7162.ArtificialIntelligence),
+    ],
+)
+def test_the_other_concepts_have_their_codes(ours: Code, theirs: Coded) -> None:
+    assert (ours.value, ours.scheme, ours.meaning) == (theirs.value, theirs.scheme_designator, theirs.meaning)

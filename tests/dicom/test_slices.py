@@ -236,3 +236,6 @@ def test_slices_of_another_matrix_are_placed_where_they_belong(tmp_path: Path, e
     seen = read.volume.hu > -1024
     assert seen.mean() > 0.95
     assert np.abs(read.volume.hu - of.hu)[seen].max() <= 2
+    first_pixels = [ref.first_pixel_rc for ref in read.slices]
+    assert first_pixels[3] == first_pixels[8] == (0, round(offset_mm / 0.75))
+    assert first_pixels[4] == (0, 0)

@@ -1,7 +1,14 @@
 """DICOM on both sides: files to volumes of Hounsfield units, volumes to CT image files."""
 
 from cspine.dicom.choice import Choice, NotUsed, choose_series
-from cspine.dicom.codes import CERVICAL_SPINE, VERTEBRA_CODES, Code
+from cspine.dicom.codes import (
+    ANATOMICAL_STRUCTURE,
+    ARTIFICIAL_INTELLIGENCE,
+    CERVICAL_SPINE,
+    VERTEBRA,
+    VERTEBRA_CODES,
+    Code,
+)
 from cspine.dicom.decode import warm_up
 from cspine.dicom.files import write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
@@ -14,7 +21,10 @@ from cspine.dicom.volume import to_volume
 from cspine.dicom.write import Numbering, StoredAs, write_ct_series
 
 __all__ = [
+    "ANATOMICAL_STRUCTURE",
+    "ARTIFICIAL_INTELLIGENCE",
     "CERVICAL_SPINE",
+    "VERTEBRA",
     "VERTEBRA_CODES",
     "Choice",
     "Code",

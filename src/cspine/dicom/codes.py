@@ -26,4 +26,7 @@ VERTEBRA_CODES: dict[Vertebra, Code] = {
     Vertebra.C7: Code("87391001", SNOMED, "C7 vertebra"),
     Vertebra.T1: Code("64864005", SNOMED, "T1 vertebra"),
 }
+VERTEBRA = Code("51282000", SNOMED, "Vertebra")
+ANATOMICAL_STRUCTURE = Code("91723000", SNOMED, "Anatomical Structure")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 CERVICAL_SPINE = Code("122494005", SNOMED, "Cervical spine")

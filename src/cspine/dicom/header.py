@@ -41,6 +41,8 @@ class SliceRef:
     ----------
     position_lps_mm
         Center of the first transmitted pixel (ImagePositionPatient).
+    first_pixel_rc
+        (row, column) of the volume where the image's first pixel lies; not 0 only in a series of mixed shapes.
     """
 
     sop_class_uid: str
@@ -48,6 +50,7 @@ class SliceRef:
     instance_number: int | None
     frame_number: int | None
     position_lps_mm: tuple[float, float, float]
+    first_pixel_rc: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -273,10 +273,11 @@ def _references(stack: Stack) -> tuple[SliceRef, ...]:
     if stack.moved_mm > 0:
         return ()
     nearest = np.abs(stack.lattice_mm[:, None] - stack.heights_mm[None, :]).argmin(axis=1)
-    return tuple(_reference(stack.places[int(k)][0]) for k in nearest)
+    first_pixels = np.rint(stack.offsets_px).astype(int).tolist()
+    return tuple(_reference(stack.places[k][0], first_pixels[k]) for k in nearest.tolist())
 
 
-def _reference(image: Image) -> SliceRef:
+def _reference(image: Image, first_pixel: list[int]) -> SliceRef:
     assert image.position_lps_mm is not None  # refused before
     return SliceRef(
         image.kind.sop_class_uid,
@@ -284,4 +285,5 @@ def _reference(image: Image) -> SliceRef:
         image.instance_number,
         image.frame_number,
         image.position_lps_mm,
+        (first_pixel[0], first_pixel[1]),
     )
