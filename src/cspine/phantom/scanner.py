@@ -114,10 +114,10 @@ def _sampled(hu: np.ndarray, fine: Grid, grid: Grid, thickness_mm: float) -> np.
     def chunk(start: int) -> None:
         part = weights[start : start + _CHUNK]
         means = np.empty((len(part), *fine.shape[1:]), dtype=np.float32)
-        for mean, weight in zip(means, part, strict=True):
-            mean[:] = -1000.0 * (1 - weight.sum())
+        for k, weight in enumerate(part):
+            means[k] = -1000.0 * (1 - weight.sum())
             for i in np.flatnonzero(weight):
-                mean += weight[i] * hu[i]
+                means[k] += weight[i] * hu[i]
         box = Box((start, 0, 0), (start + len(part), *grid.shape[1:]))
         flat = grid.crop(box)
         out[box.slices] = resample(means, _in_slices_of(flat, fine), flat, fill=-1000.0, threads=1)

@@ -125,12 +125,15 @@ MUSCLES: tuple[Shape, ...] = (
     Shape("rhomboid", Tissue.MUSCLE, ((7.4, 20, 42, 16, 3), (10, 44, 44, 30, 3.5), (14, 60, 44, 26, 3.5))),
     Shape("semispinalis thoracis", Tissue.MUSCLE, ((7.5, 14, 38, 9, 4), (14, 14, 34, 10, 5))),
     Shape("platysma", Tissue.MUSCLE, ((3, 36, -62, 12, 1), (6, 44, -44, 14, 1)), -45),
-    Shape("supraspinatus", Tissue.MUSCLE, ((7.6, 92, 30, 30, 12), (9.5, 100, 26, 36, 14))),
+    Shape("supraspinatus", Tissue.MUSCLE, ((7.5, 92, 26, 30, 14), (9.5, 100, 28, 36, 14))),
     Shape("deltoid", Tissue.MUSCLE, ((7.8, 160, 10, 30, 22), (9.5, 185, 5, 24, 42), (14, 190, 5, 20, 40))),
     Shape("infraspinatus", Tissue.MUSCLE, ((9.3, 100, 48, 36, 9), (14, 100, 52, 40, 10))),
-    Shape("subscapularis", Tissue.MUSCLE, ((9, 105, 18, 34, 10), (14, 100, 26, 36, 11))),
-    Shape("pectoralis", Tissue.MUSCLE, ((9.5, 90, -52, 50, 10), (14, 90, -80, 60, 14)), -15),
-    Shape("serratus", Tissue.MUSCLE, ((8.5, 60, 10, 8, 16), (14, 92, 0, 8, 40))),
+    Shape("subscapularis", Tissue.MUSCLE, ((8.6, 104, 14, 28, 12), (11, 110, 20, 32, 14), (14, 110, 26, 34, 14))),
+    Shape("pectoralis", Tissue.MUSCLE, ((8.7, 80, -58, 30, 7), (9.5, 80, -66, 48, 10), (14, 84, -92, 58, 13)), -15),
+    Shape("pectoralis minor", Tissue.MUSCLE, ((8.9, 104, -32, 14, 7), (11, 92, -48, 24, 8), (14, 80, -74, 26, 7)), -20),
+    Shape("subclavius", Tissue.MUSCLE, ((8.2, 90, -40, 18, 6), (9.2, 56, -60, 16, 6))),
+    Shape("intercostals", Tissue.MUSCLE, ((9, 62, -48, 16, 5), (10, 68, -62, 26, 5), (14, 74, -92, 30, 5)), -20),
+    Shape("serratus", Tissue.MUSCLE, ((8.2, 58, 8, 9, 15), (10, 80, 8, 9, 26), (14, 98, 4, 9, 42))),
 )  # fmt: skip
 
 FRONT_MUSCLES: tuple[Shape, ...] = (
@@ -147,8 +150,8 @@ FAT_PADS: tuple[Shape, ...] = (
         (7, 26, -44, 8, 7), (9.5, 20, -54, 9, 8))),
     Shape("parapharyngeal", Tissue.FAT, ((-0.8, 25, -44, 3, 9), (1, 25, -42, 4, 9), (2.4, 24, -44, 3, 7))),
     Shape("cheek", Tissue.FAT, ((-2, 44, -72, 8, 12), (0, 45, -74, 8, 12), (2, 40, -80, 5, 9))),
-    Shape("supraclavicular", Tissue.FAT, ((7.8, 52, -34, 10, 9), (9, 60, -36, 18, 12), (10.2, 66, -44, 14, 9))),
-    Shape("axilla", Tissue.FAT, ((9, 118, -14, 14, 14), (11, 116, -22, 22, 24), (15, 118, -26, 16, 34))),
+    Shape("supraclavicular", Tissue.FAT, ((7.8, 50, -32, 9, 8), (9, 58, -34, 13, 9), (10, 62, -42, 10, 7))),
+    Shape("axilla", Tissue.FAT, ((9.2, 122, -14, 10, 10), (11, 118, -22, 14, 16), (15, 118, -26, 12, 26))),
     Shape("nape", Tissue.FAT, ((0.8, 0, 44, 2, 8), (4, 0, 50, 1.2, 9), (8, 0, 52, 1.0, 6)), 0, False),
     Shape("below the occiput", Tissue.FAT, ((0, 10, 38, 5, 4), (1.8, 8, 36, 4, 4))),
     Shape("before the epiglottis", Tissue.FAT, ((3.6, 0, -62, 9, 5), (4.7, 0, -62, 8, 4)), 0, False),
@@ -197,6 +200,7 @@ ARTERIES: tuple[Shape, ...] = (
     Shape("internal carotid", Tissue.ARTERY, ((-0.2, 24, -8, 2.5, 2.5), (2, 24, -6, 2.5, 2.5), (3.9, 25, -10, 3, 3))),
     Shape("external carotid", Tissue.ARTERY, ((1.5, 36, -22, 1.6, 1.6), (3, 26, -20, 2.2, 2.2),
         (3.9, 22, -14, 2.6, 2.6))),
+    Shape("subclavian", Tissue.ARTERY, ((8.45, 46, -22, 6, 2), (8.6, 50, -22, 30, 3.6), (8.75, 46, -23, 6, 2)), 8),
     Shape("aortic arch", Tissue.ARTERY, ((10.6, 8, -34, 14, 26), (11.6, 10, -30, 14, 30)), 30, False),
 )  # fmt: skip
 
@@ -204,6 +208,7 @@ VEINS: tuple[Shape, ...] = (
     Shape("internal jugular", Tissue.VEIN, ((-0.2, 27, -3, 4, 4), (2, 31, -4, 5, 4), (4, 31, -11, 6, 4.5),
         (7, 28, -19, 7, 5.5), (8.6, 26, -28, 7, 6), (9.6, 22, -34, 8, 6))),
     Shape("external jugular", Tissue.VEIN, ((3, 58, -10, 1.6, 1.4), (6, 50, -26, 1.8, 1.5), (7.5, 44, -30, 1.8, 1.6))),
+    Shape("subclavian", Tissue.VEIN, ((8.8, 48, -46, 6, 2), (9.0, 54, -46, 32, 4.5), (9.2, 46, -46, 6, 2)), 10),
 )  # fmt: skip
 
 LUNGS: tuple[Shape, ...] = (
@@ -237,14 +242,14 @@ HEAD: tuple[tuple[Tissue, Ellipsoid], ...] = (
 
 # Outline of the body: level, v of the front and of the back from the canal, half width.
 NECK_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
-    (-2, -52, 62, 56), (0, -58, 62, 59), (1.5, -62, 60, 60), (3, -68, 58, 60), (4.5, -70, 57, 58),
-    (6, -68, 60, 60), (7, -66, 63, 68), (8, -72, 66, 88), (9, -88, 66, 112), (10, -104, 64, 134), (12, -132, 60, 150),
-    (15, -150, 56, 160), (18, -155, 56, 162),
+    (-2, -52, 66, 66), (0, -58, 64, 66), (1.5, -62, 61, 64), (3, -68, 58, 61), (4.5, -70, 58, 59),
+    (6, -68, 61, 61), (7, -66, 66, 69), (8, -72, 71, 89), (9, -88, 73, 113), (10, -104, 71, 134), (12, -132, 66, 150),
+    (15, -150, 60, 160), (18, -155, 58, 162),
 )  # fmt: skip
 # Shoulders with the arms down: level, middle v, half width, half depth.
 SHOULDER_OUTLINE: tuple[tuple[float, float, float, float], ...] = (
-    (6.3, 30, 58, 24), (7.2, 22, 96, 34), (7.9, 12, 146, 46), (8.5, 4, 186, 58), (9.3, -2, 208, 64),
-    (11, -4, 220, 70), (18, -8, 222, 74),
+    (6.3, 30, 58, 24), (7.2, 24, 96, 36), (7.9, 16, 146, 50), (8.5, 9, 186, 64), (9.3, 4, 208, 74),
+    (11, 2, 220, 80), (18, -4, 222, 80),
 )  # fmt: skip
 
 __all__ = [

@@ -24,7 +24,7 @@ from cspine.phantom.skeleton import Skeleton
 from cspine.phantom.soft_anatomy import Tube, place_all
 from cspine.phantom.spine_axis import SpineAxis
 from cspine.phantom.support import paint_support
-from cspine.phantom.throat import airway_tubes, mucosa, neighbors_of_trachea, with_prevertebral
+from cspine.phantom.throat import airway_tubes, flaps, mucosa, neighbors_of_trachea, with_prevertebral
 from cspine.phantom.tissue import Tissue
 from cspine.phantom.vessels import vertebral_arteries, vessel_tubes
 
@@ -147,7 +147,7 @@ def _paint_throat(
         paint_tube(out, axes, tube, 0.0, _SOFT)
     for tube in airway:
         paint_tube(out, axes, mucosa(tube))
-    for tube in airway:
+    for tube in [*airway, *flaps(skeleton, forward)]:
         paint_tube(out, axes, tube)
 
 

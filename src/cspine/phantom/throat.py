@@ -29,6 +29,8 @@ _LARYNX = (
 )
 _VALLECULA = ((11.0, 7.0, -38.0, 3.5, 2.0), (4.0, 7.0, -38.5, 4.5, 2.2))
 _PIRIFORM = ((-4.0, 14.0, -20.0, 2.5, 4.0), (-16.0, 13.0, -18.0, 2.0, 3.2), (-24.0, 12.0, -17.0, 1.0, 2.0))
+# Thin plates in the airway: z, y, half width, half depth; epiglottis in the frame of C4.
+_EPIGLOTTIS = ((17.0, -26.5, 5.0, 0.9), (8.0, -30.0, 8.0, 1.1), (-2.0, -36.0, 6.0, 1.4), (-9.0, -40.0, 3.0, 1.5))
 _MUCOSA_MM = 2.2
 
 
@@ -53,6 +55,20 @@ def airway_tubes(skeleton: Skeleton, axis: SpineAxis, size: float, rng: np.rando
     (trachea,) = place_all((anatomy.TRACHEA,), axis, rng, from_front=True, size=size)
     lower = trachea.rows[trachea.rows[:, 0] < upper[-1, 0] - 12.0 * axis.scale]
     return [*tubes, Tube(Tissue.AIRWAY, np.concatenate([upper, lower]))]
+
+
+def flaps(skeleton: Skeleton, axis: SpineAxis) -> list[Tube]:
+    """Return what stands in the airway: the soft palate with the uvula, and the epiglottis."""
+    plate = np.array(_EPIGLOTTIS) * axis.scale
+    points = np.column_stack([np.zeros(len(plate)), plate[:, 1], plate[:, 0]])
+    level = np.array([0.75, 1.2, 1.7, 2.0])
+    v = axis.front(level) - np.array([19.0, 15.5, 13.5, 12.5]) * axis.scale
+    palate = axis.point(level, level * 0, v)
+    half = np.array([[12.0, 3.5], [11.0, 3.2], [6.0, 2.6], [2.5, 2.0]]) * axis.scale
+    return [
+        Tube(Tissue.MUCOSA, np.column_stack([palate[:, 2], palate[:, :2], half])),
+        Tube(Tissue.MUCOSA, _rows(larynx_frame(skeleton), points, plate[:, 2:])),
+    ]
 
 
 def larynx_frame(skeleton: Skeleton) -> np.ndarray:
@@ -103,4 +119,4 @@ def _rows(frame: np.ndarray, points: np.ndarray, half: np.ndarray) -> np.ndarray
     return np.column_stack([body[:, 2], body[:, :2], half])
 
 
-__all__ = ["airway_tubes", "larynx_frame", "mucosa", "neighbors_of_trachea", "with_prevertebral"]
+__all__ = ["airway_tubes", "flaps", "larynx_frame", "mucosa", "neighbors_of_trachea", "with_prevertebral"]
