@@ -22,7 +22,7 @@ _MOST_FINE_VOXELS = 70e6
 _BEYOND_MM = 4.0  # the fine grid reaches beyond the field, for blur and motion
 _AROUND_STEP_MM = 6.0
 _AROUND_HALF_MM = 270.0
-_TRUTH_STEP_MM = 1.0
+_TRUTH_STEP_MM = 0.8
 # Streams of random numbers; each part of a case draws from its own.
 _BONES, _POSTURE, _TISSUE, _SCAN = range(4)
 
@@ -115,7 +115,7 @@ def around_grid(subject: Subject, field: Grid) -> Grid:
 def ground_truth(subject: Subject, grid: Grid, scanner: Scanner, threads: int = 4) -> GroundTruth:
     """Return every vertebra of which any part lies in the field.
 
-    The visible fraction is the share of the bone's volume, on a lattice of 1 mm, inside the outer faces of the field
+    The visible fraction is the share of the bone's volume, on a fine lattice, inside the outer faces of the field
     and inside the reconstruction circle.
     """
     centers = subject.centers_lps_mm
@@ -163,7 +163,7 @@ def _may_be_seen(placed: PlacedBone, grid: Grid, subject: Subject) -> bool:
 
 
 def _truth_lattice(centers_mm: np.ndarray) -> Grid:
-    low, high = centers_mm.min(axis=0) - 90.0, centers_mm.max(axis=0) + 90.0
+    low, high = centers_mm.min(axis=0) - 90.3, centers_mm.max(axis=0) + 90.0
     x, y, z = (int(n) for n in np.ceil((high - low) / _TRUTH_STEP_MM))
     return Grid.from_axes((z, y, x), (_TRUTH_STEP_MM,) * 3, (float(low[0]), float(low[1]), float(high[2])))
 

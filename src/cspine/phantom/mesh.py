@@ -17,7 +17,7 @@ from cspine.domain import ConfigError, Vertebra
 LATTICE_MM = 0.6
 MARGIN_MM = 3.0
 SAMPLE_MM = 0.45
-EXACT_MM = 1.6
+EXACT_MM = 2.2
 # Lattice lines are moved off the vertices, which scanners' meshes like to put on round numbers.
 _JITTER = np.array([0.137, 0.2718, 0.31415])
 _VOTES_FOR_INSIDE = 4

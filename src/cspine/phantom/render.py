@@ -201,24 +201,29 @@ class _IndexMap:
         world = grid.to_world(lattice).reshape(-1, 3)
         moved = source.to_index(warp.to_body(world)) - source.to_index(world)
         self._moved = moved.reshape(*lattice.shape).astype(np.float32)
-        self._rows = _linear_weights(self._knots[1], grid.shape[1])
-        self._columns = _linear_weights(self._knots[2], grid.shape[2])
+        self._rows = _between_knots(self._knots[1], grid.shape[1])
+        self._columns = _between_knots(self._knots[2], grid.shape[2])
 
     def plane(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return float32 (row, column) source indices along slice, row and column for slice `k`."""
         at = np.interp(k, self._knots[0], np.arange(len(self._knots[0])))
         low = min(int(at), len(self._knots[0]) - 2)
         knots = self._moved[low] + np.float32(at - low) * (self._moved[low + 1] - self._moved[low])
+        # Products of matrices would call for threads of their own, in each of ours.
+        row, row_part = self._rows
+        by_row = knots[row] + row_part[:, None, None] * (knots[row + 1] - knots[row])
+        column, column_part = self._columns
+        moved = by_row[:, column] + column_part[None, :, None] * (by_row[:, column + 1] - by_row[:, column])
         rows, columns = (np.arange(n, dtype=np.float32) for n in self._shape[1:])
         planes = []
         for axis in range(3):
-            a, b, c, d = (float(v) for v in self._matrix[axis])
-            straight = (a * k + d) + np.float32(b) * rows[:, None] + np.float32(c) * columns[None, :]
-            planes.append((straight + self._rows @ knots[..., axis] @ self._columns.T).astype(np.float32))
+            a, b, c, d = (np.float32(v) for v in self._matrix[axis])
+            planes.append(moved[..., axis] + (a * k + d + b * rows[:, None]) + c * columns[None, :])
         return planes[0], planes[1], planes[2]
 
 
-def _linear_weights(knots: np.ndarray, count: int) -> np.ndarray:
-    """Return float32 (count, K) weights that interpolate knot values at 0 … count − 1."""
-    weights = np.stack([np.interp(np.arange(count), knots, row) for row in np.eye(len(knots))], axis=1)
-    return weights.astype(np.float32)
+def _between_knots(knots: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the knot below each of 0 … count − 1, and the share of the next one, float32."""
+    at = np.interp(np.arange(count), knots, np.arange(len(knots)))
+    below = np.minimum(at.astype(int), len(knots) - 2)
+    return below, (at - below).astype(np.float32)
