@@ -23,5 +23,5 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 def console_lines(program: str) -> list[tuple[str, str]]:
     """Return page and arguments of every shown call of a program, by name or from a `bin` folder."""
-    call = re.compile(rf"^\$ (?:[\w./-]*/)?{re.escape(program)}\b(.*)$", re.MULTILINE)
+    call = re.compile(rf"^\$ (?:[\w./-]*/)?{re.escape(program)}(?=\s|$)(.*)$", re.MULTILINE)
     return [(page, line.strip()) for page, text in blocks("console") for line in call.findall(text)]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cspine.domain import AxisOrder, Grid, resample, resample_labels
-from tests.domain.builders import AXIS_ORDERS, all_indices, blob, centroid_lps_mm, grids, ramp, rotations, spacings_mm
+from tests.domain.builders import AXIS_ORDERS, all_indices, blob, centroid_lps_mm, grids, ramp, rotations
 
 FILL = -1024.0
 
@@ -151,10 +151,11 @@ def test_a_voxel_half_beyond_the_source_is_half_fill():
     assert np.allclose(got, -450.0)
 
 
-@given(grid=grids(), spacing=spacings_mm)
-def test_labels_come_from_the_nearest_voxel_and_keep_their_dtype(grid: Grid, spacing: tuple[float, float, float]):
+@given(grid=grids(), factors=st.tuples(*[st.floats(0.3, 6.0) for _ in range(3)]))
+def test_labels_come_from_the_nearest_voxel_and_keep_their_dtype(grid: Grid, factors: tuple[float, float, float]):
     labels = (np.arange(np.prod(grid.shape)) % 251).astype(np.uint8).reshape(grid.shape)
-    target = grid.at_spacing(spacing)
+    z, y, x = (factor * spacing for factor, spacing in zip(factors, grid.spacing_mm, strict=True))
+    target = grid.at_spacing((z, y, x))
     got = resample_labels(labels, grid, target)
     assert got.dtype == np.uint8
     index = grid.to_index(target.to_world(all_indices(target)))
