@@ -22,7 +22,7 @@ def broken_links() -> list[str]:
 
 def main() -> None:
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--clean"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
     built = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     problems = broken_links()
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
