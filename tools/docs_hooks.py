@@ -33,7 +33,7 @@ LAYERS = (
     ("training", "from phantoms and scans to a bundle (needs the extra `train`)"),
 )
 MARKER = re.compile(r"<!-- generated: ([\w-]+) -->")
-HELP_WIDTH = 100
+HELP_WIDTH = 80
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -59,25 +59,22 @@ def _generate(marker: re.Match[str]) -> str:
 
 def commands() -> str:
     """Return a section for each command, with the text that its ``--help`` prints."""
-    sections = []
-    for words, command in walk():
-        width = {"terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
-        context = command.context_class(command, info_name=words, **width)
-        sections.append(f"## `{words}`\n\n```text\n{command.get_help(context)}\n```\n")
-    return "\n".join(sections)
+    return "\n".join(f"## `{context.command_path}`\n\n```text\n{context.get_help()}\n```\n" for context in contexts())
 
 
-def walk() -> Iterator[tuple[str, Any]]:
-    """Yield every command of the program with the words that call it, groups first.
+def contexts() -> Iterator[Any]:
+    """Yield a context of every command, groups first.
 
-    Commands are untyped: typer brings its own copy of click and does not publish its classes.
+    It is untyped: typer brings its own copy of click and does not publish its classes.
     """
-    stack: list[tuple[str, Any]] = [("cspine", typer.main.get_command(app))]
+    stack: list[tuple[str, Any, Any]] = [("cspine", typer.main.get_command(app), None)]
     while stack:
-        words, command = stack.pop(0)
-        yield words, command
+        name, command, parent = stack.pop(0)
+        settings = {**command.context_settings, "terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
+        context = command.context_class(command, info_name=name, parent=parent, **settings)
+        yield context
         below = getattr(command, "commands", {})
-        stack = [(f"{words} {name}", child) for name, child in below.items()] + stack
+        stack = [(child, below[child], context) for child in below] + stack
 
 
 def exit_codes() -> str:
