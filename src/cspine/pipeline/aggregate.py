@@ -44,7 +44,8 @@ def check_scope(candidates: list[Candidate], named: list[NamedCenter], spec: Dec
 def findings_of(
     refined: list[RefinedVertebra],
     labels: LabelMap,
-    spec: tuple[RefineSpec, DecodeSpec],
+    spec: RefineSpec,
+    flags: tuple[Flag, ...],
     identity: tuple[str, str, str],
 ) -> Findings:
     """Return the findings of a study without a fracture stage.
@@ -53,14 +54,39 @@ def findings_of(
     ----------
     labels
         On the grid of the input volume.
+    flags
+        Of the naming.
     identity
         Model id, model name, software.
     """
     by_name = {r.vertebra: r for r in refined}
     boxes = _boxes(labels)
-    vertebrae = tuple(_finding(v, by_name.get(v), boxes.get(v), labels, spec[0]) for v in CERVICAL)
-    flags = _flags(vertebrae, by_name, spec[1])
-    return Findings(None, Decision.NOT_ASSESSED, vertebrae, flags, *identity)
+    vertebrae = tuple(_finding(v, by_name.get(v), boxes.get(v), labels, spec) for v in CERVICAL)
+    seen = {f.vertebra for f in vertebrae if f.visible_fraction > 0}
+    kept = tuple(f for f in flags if seen.intersection(f.vertebrae))
+    missing_model = Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle.")
+    return Findings(
+        None, Decision.NOT_ASSESSED, vertebrae, (*_coverage_flags(vertebrae), *kept, missing_model), *identity
+    )
+
+
+def level_flags(refined: list[RefinedVertebra], support: dict[Vertebra, float], spec: DecodeSpec) -> tuple[Flag, ...]:
+    """Return the warning that names may be wrong, with the figure, or nothing."""
+    cervical = [r for r in refined if r.vertebra.is_cervical]
+    vague = {r.vertebra: r.confidence for r in cervical if r.confidence < spec.level_confidence}
+    torn = {r.vertebra: support[r.vertebra] for r in cervical if support[r.vertebra] < spec.name_support}
+    unsure = tuple(sorted(vague.keys() | torn.keys()))
+    if not unsure:
+        return ()
+    reasons = []
+    if vague:
+        reasons.append(f"lowest confidence {min(vague.values()):.0%}, limit {spec.level_confidence:.0%}")
+    if torn:
+        reasons.append(
+            f"body and arch are named differently, agreement {min(torn.values()):.0%}, limit {spec.name_support:.0%}"
+        )
+    message = f"The names of {_names(unsure)} may be wrong by a level ({'; '.join(reasons)}); count them yourself."
+    return (Flag(FlagCode.LEVEL_UNCERTAIN, message, unsure),)
 
 
 def _finding(
@@ -93,38 +119,14 @@ def _boxes(labels: LabelMap) -> dict[Vertebra, Box]:
     return boxes
 
 
-def _flags(
-    vertebrae: tuple[VertebraFinding, ...], by_name: dict[Vertebra, RefinedVertebra], spec: DecodeSpec
-) -> tuple[Flag, ...]:
-    flags = []
+def _coverage_flags(vertebrae: tuple[VertebraFinding, ...]) -> tuple[Flag, ...]:
     missing = tuple(f.vertebra for f in vertebrae if f.visible_fraction == 0)
     cut = tuple(f.vertebra for f in vertebrae if 0 < f.visible_fraction < 1)
-    if missing or cut:
-        parts = [f"{_names(missing)} not in view"] * bool(missing) + [f"{_names(cut)} cut by the edge"] * bool(cut)
-        flags.append(
-            Flag(
-                FlagCode.PARTIAL_COVERAGE,
-                "The scan covers only part of the neck: " + "; ".join(parts) + ".",
-                missing + cut,
-            )
-        )
-    unsure = tuple(
-        f.vertebra
-        for f in vertebrae
-        if f.visible_fraction > 0 and by_name[f.vertebra].confidence < spec.level_confidence
-    )
-    if unsure:
-        lowest = min(by_name[v].confidence for v in unsure)
-        flags.append(
-            Flag(
-                FlagCode.LEVEL_UNCERTAIN,
-                f"The names of {_names(unsure)} may be wrong by a level (lowest confidence {lowest:.0%}, limit "
-                f"{spec.level_confidence:.0%}); count them yourself.",
-                unsure,
-            )
-        )
-    flags.append(Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle."))
-    return tuple(flags)
+    if not missing and not cut:
+        return ()
+    parts = [f"{_names(missing)} not in view"] * bool(missing) + [f"{_names(cut)} cut by the edge"] * bool(cut)
+    message = "The scan covers only part of the neck: " + "; ".join(parts) + "."
+    return (Flag(FlagCode.PARTIAL_COVERAGE, message, missing + cut),)
 
 
 def _names(vertebrae: tuple[Vertebra, ...]) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cspine import __version__
-from cspine.domain import Analysis, LabelMap, OutOfScope, Volume
+from cspine.domain import Analysis, LabelMap, OutOfScope, Vertebra, Volume
 from cspine.models import ModelBundle, Session, open_session
-from cspine.pipeline.aggregate import check_scope, findings_of, low_contrast
+from cspine.pipeline.aggregate import check_scope, findings_of, level_flags, low_contrast
+from cspine.pipeline.agree import name_support
 from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence
 from cspine.pipeline.paint import paint_labels
 from cspine.pipeline.refine import RefinedVertebra, refine
@@ -29,6 +30,7 @@ class Located:
     candidates: list[Candidate]
     named: list[NamedCenter]
     refined: list[RefinedVertebra]
+    support: dict[Vertebra, float]
 
 
 class Analyzer:
@@ -75,7 +77,7 @@ class Analyzer:
         check_scope(candidates, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec)
-        return Located(canonical, maps, candidates, named, refined)
+        return Located(canonical, maps, candidates, named, refined, name_support(refined, maps))
 
     def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
         """Return the analysis of one volume in any orientation; errors as in `locate`."""
@@ -83,7 +85,8 @@ class Analyzer:
         progress("paint labels", 0.85)
         painted = paint_labels(located.refined, located.volume.grid, self.threads)
         labels = LabelMap(volume.grid, volume.grid.canonical_order().undo(painted.labels))
-        findings = findings_of(located.refined, labels, (self.spec.refine, self.spec.decode), self._identity)
+        flags = level_flags(located.refined, located.support, self.spec.decode)
+        findings = findings_of(located.refined, labels, self.spec.refine, flags, self._identity)
         progress("done", 1.0)
         return Analysis(findings, labels)
 

@@ -66,6 +66,10 @@ class DecodeSpec:
         Of a vertebra in the middle of the sequence without a candidate.
     level_confidence
         Below this posterior probability, a name is flagged as uncertain.
+    name_support
+        The same, below this share of segmented bone that bears the name.
+    scope_evidence
+        Smallest heat of the surest cervical vertebra; below it, the volume shows no neck.
     """
 
     peak_min: float = 0.2
@@ -74,6 +78,7 @@ class DecodeSpec:
     spacing_sd_mm: float = 3.5
     gap_probability: float = 0.02
     level_confidence: float = 0.8
+    name_support: float = 0.5
     scope_evidence: float = 0.35
 
 
