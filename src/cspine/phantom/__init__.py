@@ -3,7 +3,7 @@
 from cspine.phantom.anatomy import PROCEDURAL
 from cspine.phantom.case import Case, make_case, make_subject, scan_subject
 from cspine.phantom.posture import Posture
-from cspine.phantom.render import TissueMap, render_tissue
+from cspine.phantom.render import RIB, SKULL, TissueMap, render_tissue
 from cspine.phantom.scanner import Scanner, sample_scanner
 from cspine.phantom.soft_tissue import Body, sample_body
 from cspine.phantom.spec import (
@@ -20,6 +20,8 @@ from cspine.phantom.tissue import Tissue
 
 __all__ = [
     "PROCEDURAL",
+    "RIB",
+    "SKULL",
     "Body",
     "Case",
     "Coverage",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cspine.domain import Grid, Vertebra
-from cspine.phantom.render import RIB, SKULL
+from cspine.phantom import RIB, SKULL
 from cspine.pipeline import HEAT_CLASSES, CoarseSpec, IntensitySpec, normalize
 from cspine.training.real_cases import RealCase
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast

@@ -7,7 +7,7 @@ learn shape. Every function draws from the generator it is given.
 import numpy as np
 from scipy import ndimage
 
-from cspine.phantom.tissue import Tissue
+from cspine.phantom import Tissue
 from cspine.training.tissue_cases import BONE_BASE, CODES, PART_CORTEX
 
 # HU range (low, high) of the mean of each tissue over scanners, contrast phases and people.

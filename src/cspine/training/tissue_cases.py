@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cspine.domain import Grid, Vertebra
-from cspine.phantom.tissue import Tissue
+from cspine.phantom import Tissue
 
 # Codes below BONE_BASE are tissue classes; above, ``BONE_BASE + 4 * bone + part``.
 BONE_BASE = 64
