@@ -36,9 +36,10 @@ def _core() -> dict[str, Distribution]:
 
 
 def _license(found: Distribution) -> str:
-    metadata = found.metadata
-    classifiers = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join([metadata.get("License-Expression") or "", (metadata.get("License") or "")[:80], *classifiers])
+    """Return what the metadata says, short: some put the whole text of a license there."""
+    fields = ("License-Expression", "License", "Classifier")
+    stated = [text for field in fields for text in found.metadata.get_all(field) or []]
+    return " ".join(text[:80] for text in stated if not text.startswith("Operating") and "ntended" not in text)
 
 
 def test_the_core_install_has_no_torch_and_nothing_of_the_extras():

@@ -81,7 +81,7 @@ def test_two_kernels_in_one_series_are_two(tmp_path: Path) -> None:
     ]
 
 
-def test_a_dicomdir_stands_for_the_files_that_it_lists(shared_data, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_dicomdir_stands_for_the_files_that_it_lists(shared_data, tmp_path: Path) -> None:
     folder = shared_data("dicom/pydicom-test-files/test_files/dicomdirtests")
     found = scan([folder / "DICOMDIR"])
     images = [image for study in found.studies for series in study.series for image in series.images]
