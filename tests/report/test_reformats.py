@@ -42,7 +42,7 @@ def test_the_coronal_surface_ignores_the_ring_of_the_atlas(neck, found):
     reformat = coronal(found, neck[0].grid)
     row = round(reformat.pixel_of(centers_lps_mm()[Vertebra.C1])[0])
     body_of_c2 = centers_lps_mm()[Vertebra.C2][1]
-    assert abs(reformat.points_lps_mm[row, 0, 1] - body_of_c2) < 1
+    assert abs(reformat.points_lps_mm[row, 0, 1] - body_of_c2) < 2
     assert centers_lps_mm()[Vertebra.C1][1] - body_of_c2 > 8
 
 
