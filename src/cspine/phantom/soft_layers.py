@@ -187,8 +187,9 @@ def _paint_vessels(out: np.ndarray, axes: Axes, axis: SpineAxis, skeleton: Skele
     tubes = vessel_tubes(axis, rng)
     for tube in tubes:
         paint_tube(out, axes, Tube(Tissue.FAT, tube.rows, tube.turn_rad), 0.8, _SOFT)
+    beside_airway = ~_only(Tissue.AIRWAY, Tissue.MUCOSA)
     for tube in tubes + vertebral_arteries(skeleton, axis, rng):
-        paint_tube(out, axes, tube)
+        paint_tube(out, axes, tube, 0.0, beside_airway)
 
 
 def _paint_head(out: np.ndarray, axes: Axes, head: np.ndarray, scale: float) -> None:
