@@ -74,7 +74,7 @@ def pillar(size: VertebraSize, fit: Fit) -> Polyhedron:
 
 def joint_spaces(size: VertebraSize, fit: Fit) -> tuple[Solid, ...]:
     """Return the room that both pairs of joints need: what is cut from all that grows near them."""
-    room = FACET_REACH_MM + 2.0
+    room = FACET_REACH_MM + 0.8
     tools: list[Solid] = []
     for joint, side in ((fit.above, 1.0), (fit.below, -1.0)):
         normal = joint.normal if side < 0 else _opposite(joint.normal)

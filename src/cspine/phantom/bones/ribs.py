@@ -75,7 +75,7 @@ def _rib(size: VertebraSize, wide: float) -> Solid:
     )
     ball = Ellipsoid(head, (RIB_HEAD_RADIUS_MM - 0.6,) * 3)
     knob = Tube((tubercle, (tubercle[0], tubercle[1] + 1.5, tubercle[2])), (3.6, 3.2))
-    return Union((*pieces, ball, knob), 1.2)
+    return Union((Union(pieces, 0.3), ball, knob), 1.2)
 
 
 def _attachment(size: VertebraSize) -> tuple[Vector, Vector, Vector]:

@@ -41,7 +41,7 @@ def rib_head_center(size: VertebraSize) -> Vector:
 def transverse_tip(size: VertebraSize) -> Vector:
     """Return the middle of the left transverse process's tip."""
     y = size.body_depth / 2 + size.joint_y + (7.0 if size.vertebra is Vertebra.T1 else 11.5)
-    return size.total_width / 2 - TIP_RADIUS_MM, y, 0.22 * size.height
+    return size.total_width / 2 - TIP_RADIUS_MM, y, 0.04 * size.height
 
 
 def _body(size: VertebraSize, fit: Fit) -> VertebralBody:
@@ -63,5 +63,5 @@ def _body(size: VertebraSize, fit: Fit) -> VertebralBody:
 
 def _transverse_process(size: VertebraSize, fit: Fit) -> Tube:
     x, y, z = transverse_tip(size)
-    root = ((fit.above.x + fit.below.x) / 2, (fit.above.y + fit.below.y) / 2, z - 1.0)
+    root = ((fit.above.x + fit.below.x) / 2, (fit.above.y + fit.below.y) / 2, z - 0.5)
     return Tube((root, (x, y, z)), (4.6, TIP_RADIUS_MM))
