@@ -13,7 +13,7 @@ from cspine.cli.detect import DEFAULT_FORMATS
 from cspine.models import load_bundle
 from cspine.report import parse_findings
 from tests.cli.programs import PROGRAM, called, cspine, files_below
-from tests.workflow.oracle import write_coded, write_slab
+from tests.workflow.oracle import coded_phantom, write_coded, write_slab
 
 
 def test_help_names_every_command():
@@ -126,6 +126,27 @@ def test_several_studies_are_all_done_and_one_refusal_gives_six(bundle, tmp_path
     assert files_below(tmp_path / "out") == ["2.25.11/findings.json", "2.25.13/findings.json"]
     errors = [one["error"] and one["error"]["kind"] for one in said.document["studies"]]
     assert errors == [None, "OutOfScope", None]
+
+
+def test_demo_says_that_the_answer_is_right_and_where_the_report_is(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.workflow.demo.make_case", coded_phantom)
+    said = called("demo", "--out", tmp_path, "--bundle", bundle)
+    assert said.code == 0, said.err
+    assert said.out.endswith("The answer is right.\n")
+    assert str(tmp_path / "result" / "report.html") in said.out
+    assert "phantom" in said.out
+
+
+def test_phantom_make_writes_studies_and_truth(tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", coded_phantom)
+    said = called("phantom", "make", "-o", tmp_path / "made", "-n", 2, "--seed", 3, "--layout", "nifti")
+    assert said.code == 0, said.err
+    assert said.out.startswith("2 studies in ")
+    assert [p.name for p in sorted((tmp_path / "made" / "studies").iterdir())] == [
+        "phantom-3-00000.nii.gz",
+        "phantom-3-00001.nii.gz",
+    ]
+    assert called("phantom", "make", "-o", tmp_path / "made", "--layout", "rsna").code == 2
 
 
 def test_verbose_prints_seconds_per_stage(study, bundle, tmp_path):

@@ -10,7 +10,6 @@ from cspine.cli.guard import printable, run_command
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
-    from cspine.datasets import PhantomPlan
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Make CT studies of a computed neck with known truth."
@@ -32,6 +31,10 @@ def make(
         str, typer.Option("--anatomy", metavar="NAME|DIR", help="procedural, or a folder of surface meshes.")
     ] = "procedural",
     layout: Annotated[str, typer.Option("--layout", help="dicom or nifti.")] = "dicom",
+    matrix: Annotated[
+        int | None, typer.Option("--matrix", help="Rows and columns of every image; default: as hospitals have them.")
+    ] = None,
+    finest: Annotated[float, typer.Option("--finest", metavar="MM", help="Smallest distance of slices.")] = 0.0,
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes.")] = 1,
     verbose: options.Verbose = False,
 ) -> None:
@@ -39,26 +42,19 @@ def make(
 
     A run that stopped goes on where it was; a folder with anything else in it is left alone.
     """
-    run_command(lambda: _make(out, (studies, seed, anatomy, layout), workers), verbose=verbose)
+    size = (matrix, finest)
+    run_command(lambda: _make(out, (studies, seed, anatomy, layout), size, workers), verbose=verbose)
 
 
-def _make(out: Path, asked: tuple[int, int, str, str], workers: int) -> "ExitCode":
+def _make(out: Path, asked: tuple[int, int, str, str], size: tuple[int | None, float], workers: int) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
-    from cspine.datasets import write_phantoms
+    from cspine.datasets import PhantomPlan, layout_named, write_phantoms
 
-    plan = _plan(*asked)
+    studies, seed, anatomy, layout = asked
+    plan = PhantomPlan(studies, seed, anatomy, layout_named(layout), *size)
     threads = max(1, options.default_threads() // workers)
     with progress_bar(shown=True) as bar:
         places = write_phantoms(plan, out, bar, workers, threads)
     typer.echo(printable(f"{len(places)} studies in {out / 'studies'}, truth in {out / 'truth'}"))
     return ExitCode.DONE
-
-
-def _plan(studies: int, seed: int, anatomy: str, layout: str) -> "PhantomPlan":
-    from cspine.datasets import Layout, PhantomPlan
-    from cspine.domain import ConfigError
-
-    if layout not in list(Layout):
-        raise ConfigError(f"unknown layout {layout!r}; known are {', '.join(Layout)}")
-    return PhantomPlan(studies, seed, anatomy, Layout(layout))

@@ -17,7 +17,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum, StrEnum
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +43,20 @@ class Layout(StrEnum):
     NIFTI = "nifti"
 
 
+def layout_named(name: str) -> Layout:
+    """Return the layout of that name.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    try:
+        return Layout(name)
+    except ValueError as error:
+        raise ConfigError(f"unknown layout {name!r}; known are {', '.join(Layout)}") from error
+
+
 @dataclass(frozen=True)
 class PhantomPlan:
     """Which phantoms a folder holds; equal plans make equal bytes, whatever the number of workers.
@@ -51,18 +65,28 @@ class PhantomPlan:
     ----------
     anatomy
         ``"procedural"``, or a folder of meshes.
+    matrix
+        Rows and columns of every image, for small sets; ``None`` leaves them as a hospital has them.
+    finest_mm
+        Smallest distance of slices, for small sets.
     """
 
     studies: int
     seed: int
     anatomy: str = PROCEDURAL
     layout: Layout = Layout.DICOM
+    matrix: int | None = None
+    finest_mm: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.studies <= 100_000:
             raise ConfigError(f"studies is {self.studies}, must be 1 … 100000")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}, must not be negative")
+        if not 32 <= (self.matrix or 512) <= 2048:
+            raise ConfigError(f"matrix is {self.matrix}, must be 32 … 2048")
+        if not 0 <= self.finest_mm <= 5:
+            raise ConfigError(f"finest_mm is {self.finest_mm}, must be 0 … 5")
         if self.anatomy != PROCEDURAL and not Path(self.anatomy).is_dir():
             raise ConfigError(f"anatomy {self.anatomy!r} is neither {PROCEDURAL!r} nor a folder of meshes")
 
@@ -71,8 +95,13 @@ class PhantomPlan:
         return f"phantom-{self.seed}-{number:05d}"
 
     def spec(self, number: int) -> PhantomSpec:
-        """Return the specification of a study: a pure function of seed and number."""
-        return sample_spec(self._rng(number, 0), anatomy=self.anatomy)
+        """Return the specification of a study: a pure function of the plan and the number."""
+        spec = sample_spec(self._rng(number, 0), anatomy=self.anatomy)
+        scanner = spec.scanner
+        spacing = max(self.finest_mm, scanner.spacing_mm)
+        matrix = scanner.matrix if self.matrix is None else (self.matrix, self.matrix)
+        thickness = max(spacing, scanner.thickness_mm)
+        return replace(spec, scanner=replace(scanner, matrix=matrix, spacing_mm=spacing, thickness_mm=thickness))
 
     def storage(self, number: int) -> tuple[StoredAs, Vendor, Numbering]:
         """Return how the DICOM files of a study are written, as varied as in a hospital."""

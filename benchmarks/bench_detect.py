@@ -1,0 +1,151 @@
+"""The whole way of one study of 300 slices of 512×512: seconds per stage, and peak memory.
+
+    python -m benchmarks.bench_detect [--slices 300] [--repeats 5] [--bundle DIR] [--keep DIR] [--json FILE]
+
+The study is a phantom, so that a bundle finds a neck in it; it is made once (minutes), or taken from DIR when it is
+there. "Warm" repeats the whole way in one process, as a service does. "Process" is `cspine detect` from a shell:
+interpreter, imports and the compilation of the networks included.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from cspine.cli.options import default_threads
+from cspine.dicom import StoredAs, StudyHeader, write_ct_series
+from cspine.domain import Vertebra
+from cspine.models import default_bundle_path, load_bundle
+from cspine.phantom import Coverage, PhantomSpec, Scanner, make_case
+from cspine.pipeline import Analyzer
+from cspine.workflow import Done, Wish, run_source
+
+TARGET_WARM_S, TARGET_MEMORY_MIB = 2.5, 1536
+ENTRY = "from cspine.cli.main import main; main()"
+SAMPLE_S = 0.02
+
+
+def make_study(folder: Path, slices: int) -> None:
+    """Write a phantom neck with that many slices, once."""
+    if folder.exists():
+        return
+    height_mm = 170.0
+    scanner = Scanner(spacing_mm=height_mm / slices, thickness_mm=max(1.0, height_mm / slices))
+    coverage = Coverage(top=Vertebra.C1, top_mm=height_mm - 135.0, bottom=Vertebra.T2, bottom_mm=20.0)
+    case = make_case(PhantomSpec(seed=5, scanner=scanner, coverage=coverage), threads=default_threads())
+    header = StudyHeader(patient_name="Benchmark^Phantom", is_phantom=True)
+    write_ct_series(case.volume, folder, header=header, stored_as=StoredAs.RAW)
+
+
+def warm(images: Path, bundle: Path, repeats: int, out: Path) -> dict[str, float]:
+    """Return median seconds per stage and of the whole, in one process."""
+    analyzer = Analyzer(load_bundle(bundle), threads=default_threads())
+    runs, wholes = [], []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        (outcome,) = run_source(images, lambda: analyzer, Wish(("json", "html"), out))
+        wholes.append(time.perf_counter() - start)
+        if not isinstance(outcome.ended, Done):
+            raise SystemExit(f"the phantom was refused: {outcome.error}")
+        runs.append(outcome.ended.value.timings_s)
+        del outcome
+    stages = {stage: statistics.median(run.get(stage, 0.0) for run in runs[1:]) for stage in runs[-1]}
+    return {**stages, "first whole": wholes[0], "whole": statistics.median(wholes[1:])}
+
+
+def process(images: Path, bundle: Path, repeats: int, out: Path) -> dict[str, float]:
+    """Return median seconds of `cspine detect`, its processor seconds, and the peak memory of all its processes."""
+    command = [sys.executable, "-c", ENTRY, "detect", str(images), "--bundle", str(bundle), "--out", str(out), "--json"]
+    walls, processor, memory = [], [], []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        sampler = MemorySampler(child.pid)
+        sampler.start()
+        _, status, usage = os.wait4(child.pid, 0)
+        walls.append(time.perf_counter() - start)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        sampler.stop()
+        if child.returncode != 0:
+            raise SystemExit(f"cspine detect ended with {child.returncode}")
+        processor.append(usage.ru_utime + usage.ru_stime)
+        memory.append(max(sampler.peak_mib, usage.ru_maxrss / 1024))
+    return {
+        "whole": statistics.median(walls),
+        "processor": statistics.median(processor),
+        "peak memory MiB": max(memory),
+    }
+
+
+class MemorySampler(threading.Thread):
+    """Watches the proportional memory (PSS: what is shared counts once) of a process and its descendants. Linux."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._over = pid, threading.Event()
+        self.peak_mib = 0.0
+
+    def run(self) -> None:
+        """Sample until stopped."""
+        while not self._over.wait(SAMPLE_S):
+            self.peak_mib = max(self.peak_mib, sum(_pss_mib(pid) for pid in _descendants(self._pid)))
+
+    def stop(self) -> None:
+        """End the sampling."""
+        self._over.set()
+        self.join()
+
+
+def _descendants(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        current = waiting.pop()
+        found.append(current)
+        try:
+            waiting += [int(p) for p in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
+        except OSError:  # it ended meanwhile, or this is no Linux
+            continue
+    return found
+
+
+def _pss_mib(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--bundle", type=Path, default=default_bundle_path())
+    parser.add_argument("--keep", type=Path, help="folder for the study, made when it is not there")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        images = options.keep or Path(scratch, "images")
+        make_study(images, options.slices)
+        stages = warm(images, options.bundle, options.repeats, Path(scratch, "warm"))
+        shell = process(images, options.bundle, options.repeats, Path(scratch, "process"))
+    print(f"{options.slices} slices of 512×512, {default_threads()} threads, medians of {options.repeats}, seconds")
+    for stage, seconds in stages.items():
+        print(f"  warm     {stage:<20}{seconds:>8.2f}{f'   target {TARGET_WARM_S}' if stage == 'whole' else ''}")
+    for name, value in shell.items():
+        print(f"  process  {name:<20}{value:>8.2f}{f'   target {TARGET_MEMORY_MIB}' if 'memory' in name else ''}")
+    if options.json:
+        options.json.write_text(
+            json.dumps({"slices": options.slices, "warm_s": stages, "process": shell}, indent=2) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

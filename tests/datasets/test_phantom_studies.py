@@ -1,0 +1,170 @@
+"""Phantoms on disk: read back as what they are, the same bytes each time, never over anything else."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cspine.datasets import Layout, PhantomPlan, layout_named, write_phantoms
+from cspine.domain import ConfigError, Rejected, Volume
+from cspine.phantom import Case, PhantomSpec, make_case
+from cspine.stores import open_source, read_nifti
+from tests.models.coded import coded_case
+
+SMALL = {"matrix": 48, "finest_mm": 4.0}
+
+
+def fast_case(spec: PhantomSpec, threads: int = 1) -> Case:
+    """Return a coded neck with the noise of a specification: a phantom takes half a minute of processor time."""
+    volume, labels, truth = coded_case(spacing_mm=(4.0, 3.0, 3.0))
+    noise = np.random.default_rng(spec.seed).normal(0, 10, volume.hu.shape)
+    return Case(Volume(volume.grid, (volume.hu + noise).astype(np.float32)), labels, truth)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast_phantoms():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cspine.datasets.phantom_studies.make_case", fast_case)
+        yield
+
+
+def silent(name: str, share: float) -> None:
+    """Report nothing."""
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {
+        p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(root.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def dicom(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantoms") / "dicom"
+    write_phantoms(PhantomPlan(2, 5, **SMALL), root, silent)
+    return root
+
+
+def test_every_study_is_there_with_its_truth(dicom):
+    names = ["phantom-5-00000", "phantom-5-00001"]
+    assert sorted(p.name for p in (dicom / "studies").iterdir()) == names
+    assert sorted(p.name for p in (dicom / "truth").iterdir()) == [
+        f"{n}{e}" for n in names for e in ("-labels.nii.gz", ".json")
+    ]
+    assert not list(dicom.glob(".making-*"))
+
+
+def test_the_studies_are_read_as_phantoms(dicom):
+    with open_source(dicom / "studies") as source:
+        loaded = [study.load() for study in source.studies()]
+    assert sorted(str(one.header.patient_id) for one in loaded) == ["phantom-5-00000", "phantom-5-00001"]
+    assert all(one.header.is_phantom for one in loaded)
+    assert all(one.header.birth_date is None for one in loaded)
+
+
+def test_labels_lie_on_the_images_and_round_the_centers_of_the_truth(dicom):
+    truth = json.loads((dicom / "truth" / "phantom-5-00001.json").read_text())
+    with open_source(dicom / "studies" / "phantom-5-00001") as source:
+        (study,) = source.studies()
+        volume = study.load().volume.canonical()
+    assert truth["schema_version"] == "1.0"
+    assert truth["spec"]["scanner"]["matrix"] == [48, 48]
+    assert truth["fractures"] == []
+    assert len(truth["vertebrae"]) >= 2
+    labels = _labels(dicom / "truth" / "phantom-5-00001-labels.nii.gz")
+    assert labels.shape == volume.grid.shape
+    for entry in truth["vertebrae"]:
+        assert 0 < entry["visible_fraction"] <= 1
+    bone = volume.hu[labels > 0].mean()
+    assert bone > volume.hu[labels == 0].mean() + 200
+
+
+def _labels(path: Path) -> np.ndarray:
+    import nibabel  # noqa: PLC0415  # used here alone
+
+    return np.transpose(np.asarray(nibabel.load(path).dataobj))
+
+
+def test_nifti_holds_the_voxels_of_dicom(dicom, tmp_path):
+    write_phantoms(PhantomPlan(1, 5, layout=Layout.NIFTI, **SMALL), tmp_path / "n", silent)
+    nifti = read_nifti(tmp_path / "n" / "studies" / "phantom-5-00000.nii.gz").volume.canonical()
+    with open_source(dicom / "studies" / "phantom-5-00000") as source:
+        images = source.studies()[0].load().volume.canonical()
+    np.testing.assert_allclose(nifti.grid.affine, images.grid.affine, atol=2e-4)
+    # A scanner's format stores whole HU and, with some makers, none below −1024.
+    difference = np.abs(nifti.hu.astype(float) - images.hu.astype(float))
+    assert difference.max() <= 1
+
+
+def test_a_run_that_stopped_goes_on_and_makes_the_same_bytes(dicom, tmp_path):
+    plan = PhantomPlan(2, 5, **SMALL)
+
+    def stop(name: str, share: float) -> None:
+        if share > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_phantoms(plan, tmp_path / "d", stop)
+    assert [p.name for p in (tmp_path / "d" / "studies").iterdir()] == ["phantom-5-00000"]
+    write_phantoms(plan, tmp_path / "d", silent)
+    assert digests(tmp_path / "d") == digests(dicom)
+
+
+@pytest.mark.slow
+def test_a_real_phantom_has_the_same_bytes_from_one_worker_and_from_two(tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", make_case)
+    plan = PhantomPlan(2, 5, **SMALL)
+    seen: list[tuple[str, float]] = []
+    write_phantoms(plan, tmp_path / "one", silent)
+    write_phantoms(plan, tmp_path / "two", lambda n, s: seen.append((n, s)), workers=2, threads=1)
+    assert digests(tmp_path / "two") == digests(tmp_path / "one")
+    assert sorted(name for name, _ in seen) == ["phantom-5-00000", "phantom-5-00001"]
+    assert [share for _, share in seen] == [0.5, 1.0]
+
+
+def test_a_finished_folder_is_left_as_it_is(dicom):
+    before = {p: p.stat().st_mtime_ns for p in dicom.rglob("*") if p.is_file()}
+    write_phantoms(PhantomPlan(2, 5, **SMALL), dicom, silent)
+    assert {p: p.stat().st_mtime_ns for p in dicom.rglob("*") if p.is_file()} == before
+
+
+def test_a_folder_of_another_plan_is_left_alone(dicom):
+    with pytest.raises(ConfigError, match="another plan"):
+        write_phantoms(PhantomPlan(2, 6, **SMALL), dicom, silent)
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty"):
+        write_phantoms(PhantomPlan(1, 5, **SMALL), tmp_path, silent)
+    assert [p.name for p in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Rejected, match="file"):
+        write_phantoms(PhantomPlan(1, 5, **SMALL), tmp_path / "file" / "below", silent)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"studies": 0}, "studies is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"anatomy": "nowhere"}, "anatomy 'nowhere' is neither"),
+        ({"matrix": 8}, "matrix is 8"),
+        ({"finest_mm": 50}, "finest_mm is 50"),
+    ],
+)
+def test_an_impossible_plan_is_refused_by_name(values, message):
+    with pytest.raises(ConfigError, match=message):
+        PhantomPlan(**({"studies": 1, "seed": 0} | values))
+
+
+def test_an_unknown_layout_is_refused_with_those_that_exist():
+    with pytest.raises(ConfigError, match="unknown layout 'rsna'; known are dicom, nifti"):
+        layout_named("rsna")
