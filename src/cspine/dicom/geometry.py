@@ -15,6 +15,8 @@ from cspine.dicom.series import GAP_FACTOR, SAME_PLACE_MM, SPLIT_GAP_MM, Series
 from cspine.domain import Grid, NotAVolume, WorldBox
 
 TILT_LIMIT_DEG = 0.5
+# Gantries tilt by up to 30°.
+TILT_MOST_DEG = 40.0
 # In-plane offsets up to this part of a pixel are ignored; more is resampled.
 OFFSET_LIMIT_PX = 0.3
 WHOLE_PIXEL_PX = 0.05
@@ -112,6 +114,8 @@ def arrange(series: Series) -> Stack:
     common = _common_shape(images)
     usual = np.array([_shape(place[0]) == common for place in places])
     tilt = _tilt_deg(heights[usual], planar[usual])
+    if tilt > TILT_MOST_DEG:
+        raise NotAVolume(f"the slices slide by {tilt:.1f}° against their normal; up to {TILT_MOST_DEG:g}°", series.name)
     origin, shape, moved = _plane(planar, usual, places, frame)
     offsets = (planar - origin) / frame.spacing
     if moved == 0:

@@ -7,6 +7,7 @@ from cspine.dicom.series import Series
 from cspine.dicom.syntaxes import SYNTAXES, Loss
 from cspine.domain import Flag, FlagCode
 
+MONOCHROME1 = "MONOCHROME1"
 THICK_MM = 1.5
 PADDING_SHARE = 0.001
 # BodyPartExamined is only a hint (PS3.3 annex L): these agree with a neck, an absent one says nothing.
@@ -35,7 +36,7 @@ def flags_of(series: Series, stack: Stack, duplicates: int, padding_share: float
                 FlagCode.PADDING, f"{padding_share:.1%} of the pixels lie outside the scanned field; they count as air"
             )
         )
-    if series.kind.photometric == "MONOCHROME1":
+    if any(image.kind.photometric == MONOCHROME1 for image in series.images):
         how = (
             "the stored values were inverted and have been turned over"
             if inverted

@@ -29,6 +29,7 @@ _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER = struct.Struct("<4sI")
 _FRAGMENT_LIMIT = 100_000
 _START_OF_FRAME = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7))
+_END_OF_IMAGE, _TRAILING_BYTES = b"\xff\xd9", 1024
 _SIZ = re.compile(rb"\xff\x4f\xff\x51", re.DOTALL)
 _Index = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
 # What the codecs and our own checks raise on damaged data.
@@ -107,7 +108,7 @@ def stored_values(job: dict[str, Any]) -> np.ndarray:
     shape = (job["rows"], job["columns"])
     bits = job["bits_stored"]
     with open(job["path"], "rb", buffering=0) as file:
-        data = _DATA[job["codec"]](file.fileno(), job)
+        data: Any = _DATA[job["codec"]](file.fileno(), job)
     values = _CODECS[job["codec"]](data, job)
     if values.shape != shape:
         raise ValueError(f"decodes to {values.shape}, the header says {shape}")
@@ -127,10 +128,10 @@ def to_hu(stored: np.ndarray, job: dict[str, Any]) -> tuple[np.ndarray, int, flo
         info = np.iinfo(stored.dtype)
         low = min(max(floor, info.min), info.max)
         clamped = 0 if low == info.min else int(np.count_nonzero(stored < low))
-        stored = np.maximum(stored, stored.dtype.type(low))
+        stored = np.maximum(stored, stored.dtype.type(low), out=stored if stored.flags.writeable else None)
         highest = float(int(stored.max()) + int(intercept))
-        # Two's complement wraps: the sum is right whenever the result fits.
-        hu = stored.view(np.int16) + np.int16(int(intercept))
+        hu = stored.view(np.int16)
+        hu += np.int16(int(intercept))  # two's complement wraps: right whenever the result fits
     else:
         wide = stored * np.float64(slope) + np.float64(intercept)
         clamped = int(np.count_nonzero(wide < AIR_HU))
@@ -157,11 +158,13 @@ def _cleaned(values: np.ndarray, bits: int, signed: bool) -> np.ndarray:
     return masked
 
 
-def _plain_data(descriptor: int, job: dict[str, Any]) -> bytes:
+def _plain_data(descriptor: int, job: dict[str, Any]) -> np.ndarray | bytes:
     size = job["rows"] * job["columns"] * job["bits_allocated"] // 8
     at = job["offset"] + job["frame"] * size
+    data: np.ndarray | bytes
     if job["deflated_from"] is None:
-        data = os.pread(descriptor, size, at)
+        data = np.empty(size, np.uint8)  # writable, so that rescaling need not copy it
+        data = data[: os.preadv(descriptor, [data.data], at)]
     else:
         packed = os.pread(descriptor, os.fstat(descriptor).st_size, job["deflated_from"])
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, at + size)[at:]
@@ -246,7 +249,7 @@ def j2k_size(data: bytes) -> tuple[int, int, int, int, bool]:
     return y - y0, x - x0, components, (depth & 0x7F) + 1, bool(depth & 0x80)
 
 
-def _raw(data: bytes, job: dict[str, Any]) -> np.ndarray:
+def _raw(data: np.ndarray | bytes, job: dict[str, Any]) -> np.ndarray:
     dtype = np.dtype(f"{'>' if job['big_endian'] else '<'}u{job['bits_allocated'] // 8}")
     return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(job["rows"], job["columns"])
 
@@ -262,6 +265,7 @@ def _rle(data: bytes, job: dict[str, Any]) -> np.ndarray:
 
 def _ljpeg(data: bytes, job: dict[str, Any]) -> np.ndarray:
     _check_size(jpeg_size(data), job)
+    _check_end(data)
     try:
         return _sixteen(imagecodecs.jpeg_decode(data))
     except RuntimeError:  # libjpeg-turbo is the faster one, the other knows a few more variants
@@ -270,6 +274,7 @@ def _ljpeg(data: bytes, job: dict[str, Any]) -> np.ndarray:
 
 def _jpegls(data: bytes, job: dict[str, Any]) -> np.ndarray:
     _check_size(jpeg_size(data), job)
+    _check_end(data)
     return _sixteen(imagecodecs.jpegls_decode(data))
 
 
@@ -282,6 +287,12 @@ def _check_size(found: tuple[int, int, int], job: dict[str, Any]) -> None:
     said = (job["rows"], job["columns"], 1)
     if found != said:
         raise ValueError(f"the stream holds rows × columns × components {found}, the header says {said}")
+
+
+def _check_end(data: bytes) -> None:
+    """Refuse a stream without its end marker: libjpeg-turbo fills up what is missing without a word."""
+    if data.rfind(_END_OF_IMAGE, max(0, len(data) - _TRAILING_BYTES)) < 0:
+        raise ValueError("truncated: the stream has no end marker")
 
 
 def _sixteen(values: np.ndarray) -> np.ndarray:

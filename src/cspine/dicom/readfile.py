@@ -36,6 +36,8 @@ FOREIGN_ERRORS = (
     MemoryError,
 )
 
+HEADER_LIMIT_BYTES = 64 * 2**20
+
 _FIRST_BYTES = 16 * 1024
 _GROWTH = 16
 _DEFER_BYTES = 64 * 1024
@@ -100,6 +102,8 @@ def _read_raw(path: Path) -> tuple[RawHeader, int]:
             except NeedMore:
                 if len(head) >= status.st_size:
                     break
+                if amount >= HEADER_LIMIT_BYTES:
+                    raise NotReadable(f"no pixel data within the first {amount} bytes") from None
                 amount *= _GROWTH
             except Unusual:
                 break

@@ -10,7 +10,7 @@ from cspine.dicom.decode import Decoded, Job, decode, default_workers
 from cspine.dicom.geometry import WHOLE_PIXEL_PX, Stack, arrange
 from cspine.dicom.header import LoadedSeries, SliceRef
 from cspine.dicom.images import Image
-from cspine.dicom.notes import flags_of
+from cspine.dicom.notes import MONOCHROME1, flags_of
 from cspine.dicom.refusal import refusal
 from cspine.dicom.series import Series
 from cspine.dicom.syntaxes import SYNTAXES
@@ -19,6 +19,8 @@ from cspine.domain import NotAVolume, UnsupportedSeries, Volume
 AIR_HU = -1024
 # A padding value that would be tissue is no padding: blanking it would cut holes into the patient.
 PADDING_HIGHEST_HU = -200.0
+# Metal reaches some 30,000 HU on scanners with an extended scale.
+HIGHEST_HU = 66_000.0
 
 _SAMPLE_SLICES = 5
 # A CT of a neck has soft tissue, some air, and more air than bone this dense.
@@ -68,8 +70,11 @@ def to_volume(series: Series, workers: int | None = None) -> LoadedSeries:
         raise objection
     stack = arrange(series)
     images = [image for place in stack.places for image in place]
-    inverted = _stands_upside_down(series, images, workers)
+    inverted = _stands_upside_down(series.name, images, workers)
     slots = _decode(images, inverted, workers)
+    highest = max(report.highest for report in slots.reports)
+    if highest > HIGHEST_HU:
+        raise UnsupportedSeries(f"{series.name}: values up to {highest:g} are not HU (at most {HIGHEST_HU:g})")
     array, duplicates = _assemble(stack, slots, series.name, workers or default_workers())
     padding_share = sum(report.clamped for report in slots.reports) / slots.pixels
     return LoadedSeries(
@@ -136,7 +141,7 @@ def decode_job(image: Image, out: str, at: int, inverted: bool) -> Job:
         slope=1.0 if image.slope is None else image.slope,
         intercept=image.intercept or 0.0,
         padding=used_padding(image),
-        invert=inverted,
+        invert=inverted and kind.photometric == MONOCHROME1,
         out=out,
         at=at,
         name=image.name,
@@ -152,7 +157,7 @@ def used_padding(image: Image) -> tuple[int, int] | None:
     return padding if AIR_HU < highest <= PADDING_HIGHEST_HU else None
 
 
-def _stands_upside_down(series: Series, images: Sequence[Image], workers: int | None) -> bool:
+def _stands_upside_down(name: str, images: Sequence[Image], workers: int | None) -> bool:
     """Whether MONOCHROME1 images store inverted values; by the standard it tells only how to display them.
 
     Raises
@@ -160,14 +165,13 @@ def _stands_upside_down(series: Series, images: Sequence[Image], workers: int | 
     UnsupportedSeries
         Neither reading, or both, look like CT.
     """
-    if series.kind.photometric != "MONOCHROME1":
+    marked = [image for image in images if image.kind.photometric == MONOCHROME1]
+    if not marked:
         return False
-    sample = images[:: max(1, len(images) // _SAMPLE_SLICES)]
+    sample = marked[:: max(1, len(marked) // _SAMPLE_SLICES)]
     looks = [_looks_like_ct(_decode(sample, inverted, workers)) for inverted in (False, True)]
     if looks[0] == looks[1]:
-        raise UnsupportedSeries(
-            f"{series.name}: MONOCHROME1, and neither air nor bone tells whether the values are inverted"
-        )
+        raise UnsupportedSeries(f"{name}: MONOCHROME1, and neither air nor bone tells whether the values are inverted")
     return looks[1]
 
 
