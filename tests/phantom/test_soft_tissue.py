@@ -140,6 +140,14 @@ def test_table_rest_and_collar_lie_in_the_air_and_leave_the_body_alone(skeleton:
     assert not (neck == Tissue.PLASTIC).any()
 
 
+def test_raised_arms_lie_beside_the_head_with_a_bone_in_each(skeleton: Skeleton) -> None:
+    wide = Grid.from_axes((30, 60, 110), (4.0, 4.0, 4.0), (-218.0, -130.0, 130.0))
+    seen = paint_tissue(skeleton, wide, replace(PLAIN, arms_up=True), rng())
+    for side in (seen[:, :, :25], seen[:, :, -25:]):
+        assert {Tissue.CORTEX, Tissue.MUSCLE, Tissue.FAT} <= {Tissue(int(k)) for k in np.unique(side)}
+    assert not (paint_tissue(skeleton, wide, PLAIN, rng())[:20, :, :20] != Tissue.AIR).any()
+
+
 def test_hounsfield_units_are_those_of_the_tissues(skeleton: Skeleton) -> None:
     grid = Grid.from_axes((60, 110, 110), (1.0, 1.0, 1.0), (-54.0, -70.0, 10.0))
     body = replace(PLAIN, contrast=Contrast.ARTERIAL, artery_hu=320.0, vein_hu=90.0)

@@ -99,7 +99,7 @@ def sample_body(rng: np.random.Generator) -> Body:
         airway=float(np.clip(rng.normal(1, 0.15), 0.55, 1.4)),
         prevertebral=float(np.clip(rng.lognormal(0, 0.18), 0.6, 1.8)),
         shoulder_drop=float(rng.normal(0.1, 0.5)),
-        arms_up=bool(rng.random() < 0.12),
+        arms_up=bool(rng.random() < 0.05),
         table=(Table.NONE, Table.FLAT, Table.CURVED)[int(rng.choice(3, p=[0.1, 0.25, 0.65]))],
         immobilizer=tuple(Immobilizer)[int(rng.choice(3, p=[0.2, 0.6, 0.2]))],
         collar=bool(rng.random() < 0.3),

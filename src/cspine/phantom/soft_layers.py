@@ -16,6 +16,7 @@ from cspine.phantom.outline import (
     head_frame,
     over_bones,
     paint_tube,
+    raised_arm_rows,
     seed_fields,
     skin_distance_mm,
     table_y_mm,
@@ -50,6 +51,8 @@ def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads
     (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, 1, outline)
     out = _layers(skin, axes, axis, body)
     _paint_muscles(out, grid, axis, body, rng, threads=threads)
+    if body.arms_up:
+        _paint_raised_arms(out, axes, axis)
     _paint_chest(out, axes, axis, rng)
     _paint_throat(out, axes, axis, skeleton, body=body, rng=rng)
     _paint_spine(out, axes, axis, skeleton)
@@ -120,6 +123,17 @@ def _only(*tissues: Tissue) -> np.ndarray:
 
 
 _SOFT = _only(Tissue.MUSCLE, Tissue.FAT, Tissue.GLAND, Tissue.MUCOSA)
+
+
+def _paint_raised_arms(out: np.ndarray, axes: Axes, axis: SpineAxis) -> None:
+    """Paint muscle and humerus of arms beside the head; the skeleton's own humeri hang down."""
+    level = np.linspace(-8.0, 6.0, 30)
+    height = axis.point(level, level * 0, level * 0)[:, 2]
+    for side in (1, -1):
+        arm = raised_arm_rows(axis, level, side)
+        for tissue, half in ((Tissue.MUSCLE, arm[:, 2:] * 0.8), (Tissue.CORTEX, 11.0), (Tissue.CANCELLOUS, 7.0)):
+            rows = np.column_stack([height, arm[:, :2], np.broadcast_to(half, (len(level), 2))])
+            paint_tube(out, axes, Tube(tissue, rows), 0.0, ~_only(Tissue.AIR, Tissue.SKIN))
 
 
 def _paint_chest(out: np.ndarray, axes: Axes, axis: SpineAxis, rng: np.random.Generator) -> None:

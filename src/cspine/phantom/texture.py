@@ -69,7 +69,7 @@ def textured_hu(
         amplitude[tissue] = std
     rows, columns = (np.arange(n) % _TILE for n in classes.shape[1:])
     out = np.empty(classes.shape, dtype=np.float32)
-    fatty = np.float32(20 + 70 * fatty_muscle)
+    fatty = np.float32(40 + 75 * fatty_muscle)
 
     def one(k: int) -> None:
         plane = classes[k]
