@@ -49,8 +49,8 @@ class Discs:
 def sample_discs(rng: np.random.Generator, degeneration: float) -> Discs:
     """Draw disc heights; degeneration (0 … 1) narrows C4–C7 most."""
     likely = np.array([0.15, 0.35, 0.6, 1.0, 1.0, 0.4, 0.2])
-    narrowed = rng.random(7) < likely * degeneration
-    loss = np.where(narrowed, rng.uniform(0.5, 2.6, 7), rng.normal(0, 0.3, 7).clip(-0.6, 0.6))
+    narrowed = rng.random(7) < 1.5 * likely * degeneration
+    loss = np.where(narrowed, rng.uniform(0.6, 3.0, 7), rng.normal(0, 0.3, 7).clip(-0.6, 0.6))
     return Discs(float(rng.normal(1, 0.06)), tuple(float(x) for x in loss))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from cspine.domain import Grid, LabelMap, Vertebra
+from cspine.phantom.density import cortex_at
 from cspine.phantom.raster import Hits, Slab, over_slabs
 from cspine.phantom.skeleton import Bone, PlacedBone
 from cspine.phantom.soft_tissue import paint_body, paint_tissue
@@ -81,7 +82,7 @@ def render_tissue(subject: Subject, grid: Grid, threads: int = 1) -> TissueMap:
                 flat, distance = hits.flat[deepest], hits.distance_mm[deepest]
                 nearest[flat] = distance
                 labels[flat] = bone_code(placed.bone)
-                classes[flat] = _bone_classes(placed, distance, thinnest)
+                classes[flat] = _bone_classes(placed, distance, hits.own_mm[deepest], thinnest)
 
     over_slabs(grid, subject.warp, work, threads)
     return TissueMap(grid, tissue, bones, subject.centers_lps_mm)
@@ -125,13 +126,16 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
     return hu
 
 
-def _bone_classes(placed: PlacedBone, distance_mm: np.ndarray, thinnest_mm: float) -> np.ndarray | int:
+def _bone_classes(
+    placed: PlacedBone, distance_mm: np.ndarray, own_mm: np.ndarray, thinnest_mm: float
+) -> np.ndarray | int:
     name = placed.bone.name
     if name.startswith(_CARTILAGE):
         return int(Tissue.CARTILAGE)
     if name.startswith(_TEETH):
         return int(Tissue.TOOTH)
-    shell = distance_mm > -max(placed.cortex_mm, thinnest_mm)
+    thickness, _ = cortex_at(placed, own_mm)
+    shell = distance_mm > -np.maximum(thickness, thinnest_mm)
     return np.where(shell, np.uint8(Tissue.CORTEX), np.uint8(Tissue.CANCELLOUS))
 
 
@@ -141,12 +145,13 @@ def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_m
     place = np.floor(hits.own_mm / np.float32(_TEXTURE_MM)).astype(np.int32)
     fine = textures[0][tuple((place % _TEXTURE_NODES).T)]
     broad = textures[1][tuple((place // 6 % _TEXTURE_NODES).T)]
-    thickness = placed.cortex_mm * (1 + 0.28 * broad)
+    thickness, hard = cortex_at(placed, hits.own_mm)
+    thickness = thickness * (1 + 0.25 * broad)
     shell = np.clip(0.5 + (thickness - depth) / width_mm, 0, 1)
     # Trabeculae are denser under the cortex; marrow spaces between them.
     dense = np.exp(-np.maximum(depth - thickness, 0) / 1.6)
-    spongy = placed.cancellous_hu * (0.9 + 0.55 * dense + 0.22 * broad + 0.45 * fine)
-    cortex = placed.cortex_hu * (1 + 0.06 * broad + 0.03 * fine)
+    spongy = placed.cancellous_hu * (0.9 + 0.5 * dense + 0.2 * broad + 0.2 * fine)
+    cortex = hard * (1 + 0.06 * broad + 0.03 * fine)
     mixed: np.ndarray = spongy + shell * (cortex - spongy)
     return mixed.astype(np.float32)
 
