@@ -40,7 +40,7 @@ class CasePlan:
         Cases per person: same bones, other posture, density and body.
     """
 
-    count: int = 240
+    count: int = 100
     anatomies: tuple[str, ...] = (PROCEDURAL,)
     tilt_deg: float = 12.0
     postures: int = 4

@@ -63,9 +63,11 @@ class VertebraRecipe:
     name: str = "vertebrae"
     version: str = "1"
     cases: CasePlan = field(default_factory=CasePlan)
-    coarse: LoopConfig = field(default_factory=lambda: LoopConfig(steps=5000))
-    refine: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2400, batch=4))
-    adapt: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=5e-4, freeze_norm=0.5))
+    coarse: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2200))
+    refine: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1000, batch=4))
+    adapt: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=500, learning_rate=5e-4, freeze_norm=0.3, threads=4)
+    )
     rule: Consistency = field(default_factory=Consistency)
     pipeline: PipelineSpec = field(default_factory=PipelineSpec)
 
