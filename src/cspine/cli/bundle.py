@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show and check model bundles.")
 
-Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Bundle; default: the one inside the package.")]
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", readable=False, help="Bundle; default: the one inside the package.")
+]
 
 
 @app.command("show")

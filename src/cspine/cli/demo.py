@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Where it is written; default: a temporary folder."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", readable=False, help="Where it is written; default: a temporary folder."
+        ),
     ] = None,
     *,
     engine: options.Engine = "openvino",

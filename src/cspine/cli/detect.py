@@ -51,12 +51,21 @@ class Request:
 
 def detect(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A folder, a zip, a DICOM file, or a NIfTI (.nii, .nii.gz).")
+        Path,
+        typer.Argument(
+            metavar="INPUT", readable=False, help="A folder, a zip, a DICOM file, or a NIfTI (.nii, .nii.gz)."
+        ),
     ],
     *,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", help="Where the documents go; several studies get a folder each."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            readable=False,
+            help="Where the documents go; several studies get a folder each.",
+        ),
     ] = Path("cspine-results"),
     formats: Formats = None,
     series: Annotated[

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+# Paths have readable=False: the code that reads them answers what may not be read, with its own exit code.
 Bundle = Annotated[
-    Path | None, typer.Option("--bundle", metavar="DIR", help="Model bundle; default: the one inside the package.")
+    Path | None,
+    typer.Option("--bundle", metavar="DIR", readable=False, help="Model bundle; default: the one inside the package."),
 ]
 Engine = Annotated[str, typer.Option("--engine", help="What runs the networks: openvino or onnxruntime.")]
 Threads = Annotated[

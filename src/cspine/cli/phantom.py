@@ -23,7 +23,9 @@ def group() -> None:
 
 @app.command("make")
 def make(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="ROOT", help="Where the studies and their truth go.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="ROOT", readable=False, help="Where the studies and their truth go.")
+    ],
     *,
     studies: Annotated[int, typer.Option("--studies", "-n", min=1, help="How many.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds make equal bytes.")] = 0,
