@@ -6,6 +6,7 @@ import pytest
 from cspine.domain import Vertebra
 from cspine.phantom import Posture, Subject
 from cspine.phantom.assembly import gaps, shell
+from cspine.phantom.discs import Discs, sample_discs
 from cspine.phantom.joints import JointedBone, Neighbor
 from cspine.phantom.posture import orientations, sample_posture, turn
 from tests.phantom.subject_builders import Ball
@@ -79,3 +80,18 @@ def test_neighboring_centers_are_as_far_apart_as_in_people(procedural_subject: S
     steps = [np.linalg.norm(frames[v][:3, 3] - frames[Vertebra(v + 1)][:3, 3]) for v in SUBAXIAL[1:-1]]
     expected = np.array([16.0, 16.1, 16.1, 17.4]) * procedural_subject.skeleton.scale
     assert np.abs(np.array(steps) - expected).max() < 4.0
+
+
+def test_worn_necks_have_narrower_discs_and_spurs_beside_them():
+    rng = np.random.default_rng(4)
+    young = [sample_discs(rng, 0.0) for _ in range(60)]
+    worn = [sample_discs(rng, 1.0) for _ in range(60)]
+    assert max(d.spur_mm(v) for d in young for v in SUBAXIAL) == 0.0
+    assert np.mean([d.loss_below_mm(Vertebra.C5) for d in worn]) > 1.2
+    assert np.mean([d.loss_below_mm(Vertebra.C5) for d in worn]) > np.mean([d.loss_below_mm(Vertebra.C2) for d in worn])
+
+
+def test_spurs_grow_on_both_sides_of_a_worn_disc_only():
+    discs = Discs(1.0, (0.0, 0.0, 0.0, 2.6, 0.0, 0.0, 0.0))  # below C5
+    assert [v for v in SUBAXIAL if discs.spur_mm(v) > 0] == [Vertebra.C5, Vertebra.C6]
+    assert discs.spur_mm(Vertebra.C1) == 0.0

@@ -1,14 +1,18 @@
 """Bones and tissue land on the voxels where they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cspine.domain import Grid, Vertebra
 from cspine.phantom import Tissue, render_tissue
+from cspine.phantom.density import cortex_at
 from cspine.phantom.raster import SLAB_SLICES
 from cspine.phantom.render import render_hu, render_labels
+from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.warp import no_warp, sample_warp
-from tests.phantom.subject_builders import STEP_MM, ball_subject
+from tests.phantom.subject_builders import STEP_MM, Ball, ball_subject, straight_frames
 
 FIELD = Grid.from_axes((80, 60, 60), (1.5, 1.5, 1.5), (-44.25, -44.25, 59.0))
 
@@ -107,3 +111,20 @@ def test_bone_edges_are_smooth_and_their_volume_is_right():
     bright = (hu > 600).sum() * 0.6**3
     shell = 4 / 3 * np.pi * (8.0**3 - 7.0**3)
     assert 0.5 * shell < bright < 1.6 * shell
+
+
+def test_fillings_are_metal_and_only_in_teeth():
+    teeth = PlacedBone(Ball("teeth", None, 9.0), np.eye(4), 2.0, 2300.0, 1700.0)
+    subject = replace(ball_subject(), skeleton=Skeleton((teeth,), straight_frames(), 1.0))
+    grid = Grid.from_axes((30, 30, 30), (0.7, 0.7, 0.7), (-10.15, -10.15, 10.15))
+    share = {f: float((render_hu(replace(subject, fillings=f), grid) > 5000).mean()) for f in (0.0, 0.2)}
+    assert share[0.0] == 0.0
+    inside = (np.linalg.norm(voxel_centers(grid), axis=-1) < 9.0).mean()
+    assert 0.08 * inside < share[0.2] < 0.35 * inside
+
+
+def test_arches_have_a_thicker_and_denser_shell_than_bodies():
+    placed = ball_subject().skeleton.bones[4]
+    thickness, hu = cortex_at(placed, np.array([[0.0, -5.0, 0.0], [0.0, 20.0, 0.0]]))
+    assert thickness[1] > 2 * thickness[0]
+    assert hu[1] > 1.1 * hu[0]

@@ -19,6 +19,7 @@ from cspine.phantom.bones import (
     rib_vertebra,
     sample_vertebra_sizes,
 )
+from cspine.phantom.discs import Discs
 from cspine.phantom.mesh import LatticeBone, Surface, bone_of, read_obj
 from cspine.phantom.mesh_frames import own_frame
 from cspine.phantom.skeleton import Bone
@@ -108,15 +109,16 @@ def is_evaluation_only(anatomy: str) -> bool:
     return Path(anatomy).name in EVALUATION_ONLY or (Path(anatomy) / _EVALUATION_ONLY_FILE).exists()
 
 
-def procedural_anatomy(*, female: bool, scale: float, rng: np.random.Generator) -> Anatomy:
-    """Return all bones from measured dimensions."""
-    sizes = sample_vertebra_sizes(rng, female=female, scale=scale / MEAN_SCALE[female])
+def procedural_anatomy(*, female: bool, scale: float, discs: Discs, rng: np.random.Generator) -> Anatomy:
+    """Return all bones from measured dimensions, with osteophytes where discs are worn."""
+    healthy = sample_vertebra_sizes(rng, female=female, scale=scale / MEAN_SCALE[female])
+    sizes = {v: size if v == Vertebra.C1 else replace(size, osteophyte=discs.spur_mm(v)) for v, size in healthy.items()}
     bones = procedural_vertebrae(sizes, rng)
     joints = {upper: _procedural_joint(sizes, upper) for upper in bones if Vertebra.C2 <= upper < LOWEST_BONE}
     return Anatomy(bones, {v: np.ones(3) for v in bones}, joints, _attached(sizes, rng))
 
 
-def mesh_anatomy(folder: str, *, female: bool, scale: float, rng: np.random.Generator) -> Anatomy:
+def mesh_anatomy(folder: str, *, female: bool, scale: float, discs: Discs, rng: np.random.Generator) -> Anatomy:
     """Return the cervical vertebrae of a folder of meshes, scaled to real sizes with some spread; the rest procedural.
 
     Raises
@@ -124,7 +126,7 @@ def mesh_anatomy(folder: str, *, female: bool, scale: float, rng: np.random.Gene
     ConfigError
         The folder lacks one of C1 … C7.
     """
-    rest = procedural_anatomy(female=female, scale=scale, rng=rng)
+    rest = procedural_anatomy(female=female, scale=scale, discs=discs, rng=rng)
     meshes = mesh_vertebrae(str(Path(folder).resolve()))
     size = scale / MEAN_SCALE[True] * rng.normal(1, 0.015, 3)
     scales = dict(rest.scales)

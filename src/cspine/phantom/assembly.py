@@ -1,12 +1,13 @@
 """Put bones into a posture: a chain of frames with discs between, seated joints, and no bone inside another."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.phantom.anatomy import Anatomy, Attached, Joint
 from cspine.phantom.density import BoneDensity, material_of
+from cspine.phantom.discs import Discs
 from cspine.phantom.joints import JointedBone, Neighbor
 from cspine.phantom.posture import Orientations
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
@@ -28,30 +29,6 @@ _MOST_OPENINGS = 8
 _PIVOT_MM = {2: 13.0, 3: 12.0, 4: 10.0, 5: 8.0, 6: 7.0, 7: 6.0}
 # A joint that is too tight opens up and back, along the normal of the facets.
 _OPENING_DIRECTION = np.array([0.0, 0.6, 0.8])
-
-
-@dataclass(frozen=True)
-class Discs:
-    """Discs of one person.
-
-    Attributes
-    ----------
-    factor
-        Of all heights.
-    narrowing_mm
-        Loss of height below C2 … T1, zero for a healthy disc.
-    """
-
-    factor: float
-    narrowing_mm: tuple[float, ...]
-
-
-def sample_discs(rng: np.random.Generator, degeneration: float) -> Discs:
-    """Draw disc heights; degeneration (0 … 1) narrows C4–C7 most."""
-    likely = np.array([0.15, 0.35, 0.6, 1.0, 1.0, 0.4, 0.2])
-    narrowed = rng.random(7) < 1.5 * likely * degeneration
-    loss = np.where(narrowed, rng.uniform(0.6, 3.0, 7), rng.normal(0, 0.3, 7).clip(-0.6, 0.6))
-    return Discs(float(rng.normal(1, 0.06)), tuple(float(x) for x in loss))
 
 
 def assemble(anatomy: Anatomy, turns: Orientations, discs: Discs, density: BoneDensity, scale: float) -> Skeleton:
@@ -123,8 +100,8 @@ class _Chain:
         if joint is None:
             half = (_THORACIC_STEP_MM - 4.5) / 2 * self.scale
             return Joint(half, half, 4.5 * self.scale, 0.0)
-        loss = self.discs.narrowing_mm[upper - 2] if upper <= Vertebra.T1 else 0.0
-        return replace(joint, disc_mm=max(_NARROWEST_MM, joint.disc_mm * self.discs.factor - loss))
+        disc = joint.disc_mm * self.discs.factor - self.discs.loss_below_mm(upper)
+        return replace(joint, disc_mm=max(_NARROWEST_MM, disc))
 
     def _above(self, upper: Vertebra, below: np.ndarray) -> np.ndarray:
         """Return the frame of a vertebra on top of its neighbour, opened until they do not overlap."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, Volume
 from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural_anatomy
-from cspine.phantom.assembly import assemble, sample_discs
+from cspine.phantom.assembly import assemble
+from cspine.phantom.discs import Discs, sample_discs
 from cspine.phantom.posture import orientations
 from cspine.phantom.raster import Slab, box_corners, farthest_mm, over_slabs
 from cspine.phantom.render import render_hu, render_labels
@@ -24,7 +25,7 @@ _AROUND_STEP_MM = 6.0
 _AROUND_HALF_MM = 270.0
 _TRUTH_STEP_MM = 0.8
 # Streams of random numbers; each part of a case draws from its own.
-_BONES, _POSTURE, _TISSUE, _SCAN = range(4)
+_BONES, _POSTURE, _TISSUE, _SCAN, _DISCS = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,21 +45,22 @@ class Case:
 
 def make_subject(spec: PhantomSpec) -> Subject:
     """Grow and pose the person of a specification."""
-    anatomy = _grown(spec.anatomy, spec.female, spec.scale, spec.seed)
+    discs = sample_discs(_stream(spec.seed, _DISCS), spec.degeneration)
+    anatomy = _grown(spec.anatomy, spec.female, spec.scale, discs, spec.seed)
     posture = _stream(spec.seed, _POSTURE)
     turns = orientations(spec.posture, posture)
-    skeleton = assemble(anatomy, turns, sample_discs(posture, spec.degeneration), spec.density, spec.scale)
+    skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale)
     seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
-    return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed)
+    return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed, spec.fillings)
 
 
 @lru_cache(maxsize=1)
-def _grown(source: str, female: bool, scale: float, seed: int) -> Anatomy:
+def _grown(source: str, female: bool, scale: float, discs: Discs, seed: int) -> Anatomy:
     """Return the bones of a person; the last one is kept, since sampling its lattices is half of a rendering."""
     bones = _stream(seed, _BONES)
     if source == PROCEDURAL:
-        return procedural_anatomy(female=female, scale=scale, rng=bones)
-    return mesh_anatomy(source, female=female, scale=scale, rng=bones)
+        return procedural_anatomy(female=female, scale=scale, discs=discs, rng=bones)
+    return mesh_anatomy(source, female=female, scale=scale, discs=discs, rng=bones)
 
 
 def make_case(spec: PhantomSpec, threads: int = 4) -> Case:

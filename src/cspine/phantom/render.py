@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from cspine.domain import Grid, LabelMap, Vertebra
 from cspine.phantom.density import cortex_at
@@ -37,7 +37,8 @@ _TEETH = ("tooth", "teeth")
 _BODY_STEP_MM = 0.8  # soft tissue is painted at this step and interpolated: a scanner blurs more
 _WARP_STEP_MM = 10.0
 _TEXTURE_NODES = 64
-_TEXTURE_MM = 0.35
+_TEXTURE_MM, _BROAD_MM, _BLOB_MM = 0.35, 2.1, 1.1  # trabeculae, uneven density, dental fillings
+_METAL_HU = 9000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +114,8 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
     hu = _warped_body(subject, grid, rng, threads)
     textures = [_texture(rng) for _ in range(2)]
     width = float(np.mean(grid.spacing_mm))
+    fillings = subject.fillings
+    metal_above = special.ndtri(1 - fillings) if fillings else np.inf
 
     def work(slab: Slab) -> None:
         flat_hu = hu[slab.slices].reshape(-1)
@@ -120,6 +123,8 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
             for hits in slab.hits(placed, width / 2):
                 cover = np.clip(0.5 - hits.distance_mm / width, 0, 1)
                 bone = _bone_hu(placed, hits, textures, width)
+                if fillings and placed.bone.name.startswith(_TEETH):
+                    bone[_texture_at(textures[1], hits, _BLOB_MM) > metal_above] = _METAL_HU
                 flat_hu[hits.flat] += cover * (bone - flat_hu[hits.flat])
 
     over_slabs(grid, subject.warp, work, threads)
@@ -142,9 +147,8 @@ def _bone_classes(
 def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_mm: float) -> np.ndarray:
     """Return HU of bone: an uneven shell, spongy bone that thins out inward, trabeculae."""
     depth = -hits.distance_mm
-    place = np.floor(hits.own_mm / np.float32(_TEXTURE_MM)).astype(np.int32)
-    fine = textures[0][tuple((place % _TEXTURE_NODES).T)]
-    broad = textures[1][tuple((place // 6 % _TEXTURE_NODES).T)]
+    fine = _texture_at(textures[0], hits, _TEXTURE_MM)
+    broad = _texture_at(textures[1], hits, _BROAD_MM)
     thickness, hard = cortex_at(placed, hits.own_mm)
     thickness = thickness * (1 + 0.25 * broad)
     shell = np.clip(0.5 + (thickness - depth) / width_mm, 0, 1)
@@ -154,6 +158,13 @@ def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_m
     cortex = hard * (1 + 0.06 * broad + 0.03 * fine)
     mixed: np.ndarray = spongy + shell * (cortex - spongy)
     return mixed.astype(np.float32)
+
+
+def _texture_at(texture: np.ndarray, hits: Hits, pitch_mm: float) -> np.ndarray:
+    """Return float32 (N,) values of a tiling texture at the places of hits."""
+    place = np.floor(hits.own_mm / np.float32(pitch_mm)).astype(np.int32) % _TEXTURE_NODES
+    values: np.ndarray = texture[tuple(place.T)]
+    return values
 
 
 def _texture(rng: np.random.Generator) -> np.ndarray:

@@ -71,9 +71,11 @@ class PhantomSpec:
     scale
         Size relative to an average adult; women are 0.96, men 1.04 on average.
     degeneration
-        0 … 1: narrow discs.
+        0 … 1: narrow discs, osteophytes.
     warp_mm
         Root mean square of the smooth deformation.
+    fillings
+        Share of the teeth that is metal.
     """
 
     seed: int
@@ -85,6 +87,7 @@ class PhantomSpec:
     density: BoneDensity = field(default_factory=BoneDensity)
     degeneration: float = 0.2
     warp_mm: float = 1.0
+    fillings: float = 0.0
     body: Body = field(default_factory=Body)
     scanner: Scanner = field(default_factory=Scanner)
     coverage: Coverage = field(default_factory=Coverage)
@@ -94,6 +97,7 @@ class PhantomSpec:
             ("scale", self.scale, 0.75, 1.3),
             ("degeneration", self.degeneration, 0, 1),
             ("warp_mm", self.warp_mm, 0, 3),
+            ("fillings", self.fillings, 0, 0.5),
         )
         for name, value, low, high in limits:
             if not low <= value <= high:
@@ -151,6 +155,7 @@ def sample_spec(
         density=sample_density(rng, age),
         degeneration=float(np.clip(rng.normal(worn, 0.2), 0, 1)),
         warp_mm=float(rng.uniform(0.3, 1.6)),
+        fillings=float(rng.uniform(0.03, 0.2)) if rng.random() < 0.45 else 0.0,
         body=body,
         scanner=sample_scanner(rng, family),
         coverage=sample_coverage(rng, field),

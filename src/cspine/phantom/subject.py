@@ -20,12 +20,15 @@ class Subject:
         Smooth deformation, image → body frame.
     tissue_seed
         Soft tissue and bone texture are drawn from this, the same on every grid.
+    fillings
+        Share of the teeth that is metal, 0 … 1.
     """
 
     skeleton: Skeleton
     body: Body
     warp: Warp
     tissue_seed: int
+    fillings: float = 0.0
 
     def rng(self) -> np.random.Generator:
         """Return a fresh generator for soft tissue and texture."""
