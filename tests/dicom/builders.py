@@ -1,7 +1,10 @@
 """Small series of CT files, and ways to break them."""
 
 import itertools
-from collections.abc import Callable, Iterable
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +109,19 @@ def message(loaded: LoadedSeries, code: str) -> str:
     """Return the message of the one flag of that code."""
     (text,) = (flag.message for flag in loaded.flags if flag.code.value == code)
     return text
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """Yield a folder that everybody may enter, and be nobody meanwhile: root may read and write everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        as_root = os.geteuid() == 0
+        if as_root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if as_root:
+                os.seteuid(0)

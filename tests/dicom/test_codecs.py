@@ -16,7 +16,7 @@ from cspine.dicom.volume import decode_images
 from cspine.domain import UnsupportedSeries
 from tests.dicom.builders import codes, edit, load, message, stored, volume, write
 
-ENCODERS: dict[str, tuple[str, Callable[[np.ndarray], bytes]]] = {
+ENCODERS: dict[str, tuple[str, Callable[[np.ndarray], bytes | bytearray]]] = {
     "JPEG Lossless": ("1.2.840.10008.1.2.4.70", lambda a: imagecodecs.jpeg_encode(a, lossless=True, predictor=1)),
     "JPEG Lossless, predictor 6": ("1.2.840.10008.1.2.4.57", imagecodecs.ljpeg_encode),
     "JPEG-LS": ("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode),
@@ -25,7 +25,9 @@ ENCODERS: dict[str, tuple[str, Callable[[np.ndarray], bytes]]] = {
 }
 
 
-def compress(paths: list[Path], syntax: str, encode: Callable[[np.ndarray], bytes], signed_stream: bool) -> None:
+def compress(
+    paths: list[Path], syntax: str, encode: Callable[[np.ndarray], bytes | bytearray], signed_stream: bool
+) -> None:
     def change(dataset: Dataset) -> None:
         values = stored(dataset)
         mask = np.uint16((1 << dataset.BitsStored) - 1)
@@ -80,7 +82,7 @@ def test_values_of_32_bits_are_read(tmp_path: Path, signed: bool) -> None:
 
 
 def test_a_lossy_stream_without_a_word_is_flagged_with_its_measured_ratio(tmp_path: Path) -> None:
-    def lossy(values: np.ndarray) -> bytes:
+    def lossy(values: np.ndarray) -> bytes | bytearray:
         return imagecodecs.jpeg2k_encode(values, level=60, codecformat="j2k")
 
     paths = write(tmp_path, volume((5, 64, 64)), Vendor.GE)
@@ -94,16 +96,15 @@ def test_a_damaged_stream_is_one_error_that_names_the_file(tmp_path: Path, name:
     syntax, encode = ENCODERS[name]
     rng = np.random.default_rng(0)
 
-    def damage(values: np.ndarray) -> bytes:
+    def damage(values: np.ndarray) -> bytes | bytearray:
         if trouble == "other size":
             return encode(values[:-3])
-        if trouble == "color":
+        if trouble == "color" and name != "JPEG Lossless, predictor 6":  # that encoder makes no color
             return encode(np.ascontiguousarray(np.stack([values] * 3, axis=-1)).astype(np.uint16))
         stream = bytes(encode(values))
-        return {"half": stream[: len(stream) // 4], "noise": rng.bytes(500), "nothing": b"\0\0"}[trouble]
+        streams = {"half": stream[: len(stream) // 4], "noise": rng.bytes(500), "nothing": b"\0\0"}
+        return streams.get(trouble, b"no color")
 
-    if trouble == "color" and name == "JPEG Lossless, predictor 6":
-        pytest.skip("this encoder makes no color")
     paths = write(tmp_path, volume((5, 32, 40)))
     compress(paths[2:3], syntax, damage, signed_stream=False)
     for path in paths[:2] + paths[3:]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cspine.dicom import StoredAs, StudyHeader, readfile, scan, to_volume, write_ct_series
 from cspine.dicom.elements import Unusual
-from tests.dicom.builders import edit, load, setting, volume, write
+from tests.dicom.builders import edit, load, setting, volume, without_privileges, write
 
 
 def reasons(path: Path) -> dict[str, str]:
@@ -52,11 +52,14 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path)[3]
-    path.chmod(0)
-    assert reasons(tmp_path) == {"4.dcm": "no permission to read it"}
+def test_what_may_not_be_read_is_named() -> None:
+    with without_privileges() as folder:
+        write(folder / "series")[3].chmod(0)
+        (folder / "closed").mkdir(mode=0)
+        assert reasons(folder) == {
+            "4.dcm": "no permission to read it",
+            "closed": "folder cannot be read: Permission denied",
+        }
 
 
 def test_two_studies_stay_apart(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Opening whatever path a user gives, and telling what was found instead of images."""
 
 import gzip
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from cspine.dicom import LoadedSeries, StudyHeader
 from cspine.domain import InputError, NoImages, NotAVolume, Unreachable, UnsupportedSeries
 from cspine.stores import FolderSource, NiftiSource, Source, StudySource, ZipSource, open_source
-from tests.dicom.builders import codes, edit, message, setting, volume, write
+from tests.dicom.builders import codes, edit, message, setting, volume, without_privileges, write
 
 
 def load_only(path: Path) -> LoadedSeries:
@@ -93,11 +92,13 @@ def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
         open_source(tmp_path / "nowhere")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_path_without_permission_is_told(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
-    with pytest.raises(Unreachable, match="no permission"):
-        open_source(tmp_path / "closed")
+def test_a_path_without_permission_is_told() -> None:
+    with without_privileges() as folder:
+        (folder / "closed").mkdir(mode=0)
+        (folder / "closed.zip").touch(mode=0)
+        for name in ("closed", "closed.zip"):
+            with pytest.raises(Unreachable, match=f"{name}: no permission to read it"):
+                open_source(folder / name)
 
 
 def test_what_was_left_aside_is_listed(tmp_path: Path) -> None:

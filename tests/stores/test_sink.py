@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cspine.domain import Rejected, StoreError, Unreachable
+from cspine.domain import Rejected, Unreachable
 from cspine.stores import FolderSink, Sink
+from tests.dicom.builders import without_privileges
 
 
 def test_a_document_lands_in_a_subfolder_and_the_receipt_says_where(tmp_path: Path) -> None:
@@ -62,8 +63,8 @@ def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
         FolderSink(tmp_path / "out").send("a", b"x")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(StoreError, match="cannot be written: Permission denied"):
-        FolderSink(tmp_path / "closed").send("a", b"x")
+def test_a_folder_without_permission_is_told() -> None:
+    with without_privileges() as folder:
+        (folder / "closed").mkdir(mode=0o500)
+        with pytest.raises(Unreachable, match="cannot be written: Permission denied"):
+            FolderSink(folder / "closed").send("a", b"x")

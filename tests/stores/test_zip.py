@@ -97,6 +97,7 @@ def test_too_much_in_all_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "unpacks to more than 5000 bytes" in refusal(path)
 
 
+@pytest.mark.slow
 def test_ten_thousand_small_members_are_listed(tmp_path: Path) -> None:
     path = zipped(tmp_path / "many.zip", {f"{k % 100}/{k}": b"x" for k in range(10_000)})
     assert "no CT image was found among 10000 files (10000 × not a DICOM file)" in refusal(path)

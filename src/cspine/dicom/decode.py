@@ -6,6 +6,7 @@ that names the file. Children are started when first needed and stay warm; the p
 """
 
 import atexit
+import contextlib
 import functools
 import json
 import mmap
@@ -30,6 +31,7 @@ from cspine.domain import UnsupportedSeries
 WORKERS_LIMIT = 8
 CHILD_MEMORY_BYTES = 1536 * 2**20
 SLICE_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 
 _CHILD = Path(__file__).with_name("pixel_child.py")
 _BATCHES_PER_WORKER = 6
@@ -148,7 +150,9 @@ class DecodePool:
             except queue.Empty:
                 break
         for child in idle:
-            child.start()
+            # A child that cannot be started says so when it is needed.
+            with contextlib.suppress(OSError):
+                child.start()
             self._children.put(child)
 
     def run(self, jobs: Sequence[Job], buffer_bytes: int) -> tuple[np.ndarray, list[Decoded]]:
@@ -195,12 +199,14 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
         self._replies = b""
+        self._ready = False
 
     def start(self) -> socket.socket:
         if self._link is not None and self._process is not None and self._process.poll() is None:
             return self._link
         self.stop()
         ours, theirs = socket.socketpair()
+        self._link, self._replies, self._ready = ours, b"", False
         command = [sys.executable, "-P", str(_CHILD), str(theirs.fileno()), str(self._memory_bytes)]
         with theirs:
             self._process = subprocess.Popen(
@@ -211,8 +217,6 @@ class _Child:
                 stderr=subprocess.DEVNULL,
                 env=os.environ | _ONE_THREAD,
             )
-        ours.settimeout(self._timeout_s)
-        self._link, self._replies = ours, b""
         return ours
 
     def stop(self) -> None:
@@ -228,26 +232,39 @@ class _Child:
         done: list[Decoded] = []
         try:
             link = self.start()
+            self._wait_until_ready(link)
             body = json.dumps({"jobs": [asdict(job) for job in batch]}).encode()
             socket.send_fds(link, [struct.pack("<I", len(body))], [descriptor])
             link.sendall(body)
             for job in batch:
                 done.append(self._reply(link, job))
         except TimeoutError as error:
+            slow = ("decoding", self._timeout_s) if self._ready else ("the start of a decoder", START_TIMEOUT_S)
             self.stop()
-            raise _failure(batch[len(done)], f"decoding took more than {self._timeout_s:g} s") from error
+            raise _failure(batch[len(done)], f"{slow[0]} took more than {slow[1]:g} s") from error
         except OSError as error:
-            raise _failure(batch[len(done)], self._obituary()) from error
+            why = self._obituary() if self._process else f"no decoder can be started: {error.strerror or error}"
+            raise _failure(batch[len(done)], why) from error
         return done
 
-    def _reply(self, link: socket.socket, job: Job) -> Decoded:
+    def _wait_until_ready(self, link: socket.socket) -> None:
+        if not self._ready:
+            link.settimeout(START_TIMEOUT_S)
+            self._line(link)
+            link.settimeout(self._timeout_s)
+            self._ready = True
+
+    def _line(self, link: socket.socket) -> bytes:
         while b"\n" not in self._replies:
             part = link.recv(1 << 16)
             if not part:
                 raise ConnectionResetError
             self._replies += part
         line, self._replies = self._replies.split(b"\n", 1)
-        answer = json.loads(line)
+        return line
+
+    def _reply(self, link: socket.socket, job: Job) -> Decoded:
+        answer = json.loads(self._line(link))
         if "error" in answer:
             self.stop()  # it may still be busy with the rest of the batch
             raise _failure(job, str(answer["error"]))

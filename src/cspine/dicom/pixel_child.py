@@ -5,7 +5,8 @@ nothing but itself. Requests and replies are JSON over one socket; the HU go str
 descriptor comes with each request. The functions are imported by tests as well.
 
 Request: 4 bytes length (with the descriptor), then ``{"jobs": [job, …]}``; a job is a `cspine.dicom.decode.Job`
-as a dictionary. Reply: one line per job, ``{"clamped": n, "highest": v}`` or ``{"error": sentence}``.
+as a dictionary. Reply: ``ready`` once, then one line per job, ``{"clamped": n, "highest": v}`` or
+``{"error": sentence}``.
 """
 
 import json
@@ -43,6 +44,7 @@ def main() -> None:
     if sys.platform == "linux":  # elsewhere the limit is not enforced or counts shared libraries
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with socket.socket(fileno=int(sys.argv[1])) as link:
+        link.sendall(b"ready\n")
         while request := _receive(link):
             jobs, descriptor = request
             try:

@@ -2,6 +2,16 @@
 
 import hashlib
 
+import numpy as np
+
+
+def content_digest(*arrays: np.ndarray) -> bytes:
+    """Return the SHA-256 of C-contiguous arrays: of their values, not of their shapes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.data)
+    return digest.digest()
+
 
 def derived_uid(*parts: str | int | bytes) -> str:
     """Return a UID below 2.25 from the SHA-256 of the parts."""

@@ -23,7 +23,7 @@ from cspine.dicom import syntaxes
 from cspine.dicom.files import translated
 from cspine.dicom.header import StudyHeader
 from cspine.dicom.persontext import PHANTOM_MARK
-from cspine.dicom.uids import derived_uid
+from cspine.dicom.uids import content_digest, derived_uid
 from cspine.dicom.vendors import HABITS, Habits, Vendor
 from cspine.domain import Rejected, Volume
 
@@ -158,7 +158,7 @@ def _shared(volume: Volume, header: StudyHeader, habits: Habits, seed: int) -> D
     """Return everything that is the same in all slices."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    content = np.ascontiguousarray(volume.hu).tobytes() + volume.grid.affine.tobytes()
+    content = content_digest(np.ascontiguousarray(volume.hu), volume.grid.affine)
     study_uid = header.study_instance_uid or derived_uid("study", seed, header.patient_id or "", content)
     dataset.SOPClassUID = CT_IMAGE
     dataset.StudyInstanceUID = study_uid
