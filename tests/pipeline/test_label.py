@@ -9,6 +9,7 @@ from cspine.pipeline import Candidate, DecodeSpec, find_candidates, name_sequenc
 from cspine.pipeline.label import NEIGHBOR_MM
 
 SPEC = DecodeSpec()
+GRID = Grid.from_axes((8, 8, 8), (3.0, 4.0, 4.0))
 
 
 def column(first: int, count: int, sharp: float = 0.8) -> list[Candidate]:
@@ -23,7 +24,7 @@ def column(first: int, count: int, sharp: float = 0.8) -> list[Candidate]:
 
 
 def names(candidates: list[Candidate]) -> list[str]:
-    return [n.vertebra.name for n in name_sequence(candidates, SPEC)]
+    return [n.vertebra.name for n in name_sequence(candidates, GRID, SPEC)]
 
 
 def test_a_whole_neck_is_named_from_c1_to_t1() -> None:
@@ -60,25 +61,31 @@ def test_a_weak_stray_candidate_is_left_out() -> None:
     assert names([*candidates[:3], stray, *candidates[3:]]) == ["C2", "C3", "C4", "C5", "C6", "C7"]
 
 
+def test_a_candidate_far_aside_is_no_neighbor() -> None:
+    candidates = column(1, 6)
+    joint = Candidate(candidates[2].center_lps_mm + np.array([18.0, 10.0, 1.0]), candidates[2].evidence * 0.6)
+    assert names([*candidates[:2], joint, *candidates[2:]]) == ["C2", "C3", "C4", "C5", "C6", "C7"]
+
+
 def test_without_candidates_there_are_no_names() -> None:
-    assert name_sequence([], SPEC) == []
+    assert name_sequence([], GRID, SPEC) == []
 
 
 def test_ambiguous_evidence_lowers_the_confidence() -> None:
-    sure = name_sequence(column(2, 4, sharp=0.9), SPEC)
+    sure = name_sequence(column(2, 4, sharp=0.9), GRID, SPEC)
     vague = []
     for i, candidate in enumerate(column(2, 4)):
         evidence = np.full(9, 0.02)
         evidence[2 + i], evidence[3 + i] = 0.75, 0.74
         vague.append(Candidate(candidate.center_lps_mm, evidence))
-    unsure = name_sequence(vague, SPEC)
+    unsure = name_sequence(vague, GRID, SPEC)
     assert min(n.confidence for n in sure) > 0.95
     assert max(n.confidence for n in unsure) < 0.8
 
 
 def test_marginals_are_probabilities() -> None:
     for candidates in (column(0, 8), column(3, 2, sharp=0.3)):
-        assert all(0 < n.confidence <= 1 + 1e-9 for n in name_sequence(candidates, SPEC))
+        assert all(0 < n.confidence <= 1 + 1e-9 for n in name_sequence(candidates, GRID, SPEC))
 
 
 def test_a_heat_peak_is_found_between_voxels() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -89,3 +90,13 @@ def test_an_image_is_called_by_its_frame_before_its_number():
     assert image_name(frame) == "frame 17"
     nameless = SliceRef(reference.sop_class_uid, reference.sop_instance_uid, None, None, reference.position_lps_mm)
     assert image_name(nameless) == "image"
+
+
+def test_in_a_series_of_mixed_shapes_pixels_are_counted_from_the_image_s_own_corner():
+    source = _series_on(default_grid())
+    shifted = tuple(replace(s, first_pixel_rc=(2, 3)) for s in source.slices)
+    box = default_grid().box_to_world(Box((1, 5, 7), (3, 9, 12)))
+    plain, moved = image_region(box, source), image_region(box, replace(source, slices=shifted))
+    assert plain is not None
+    assert moved is not None
+    assert moved.pixel_box == (plain.pixel_box[0] - 3, plain.pixel_box[1] - 2, *plain.pixel_box[2:])

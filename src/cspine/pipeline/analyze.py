@@ -73,7 +73,7 @@ class Analyzer:
         maps = segment(canonical, self._coarse, self.spec, self.threads)
         progress("name vertebrae", 0.4)
         candidates = find_candidates(maps.heat, maps.grid, self.spec.decode)
-        named = name_sequence(candidates, self.spec.decode)
+        named = name_sequence(candidates, maps.grid, self.spec.decode)
         check_scope(candidates, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec)

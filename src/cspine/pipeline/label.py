@@ -15,9 +15,9 @@ from scipy.special import logsumexp
 from cspine.domain import Grid, Vertebra
 from cspine.pipeline.spec import DecodeSpec
 
-# Mean distance of neighboring centers C1–C2 … C7–T1, T1–T2, mm: VerSe20 centroids (n = 26) for C1–C7, facts of
-# the phantom below. The body center of C2 is below the dens, so C1–C2 is wide.
-NEIGHBOR_MM = np.array([17.1, 18.5, 16.0, 16.1, 16.1, 17.4, 19.0, 20.5])
+# Mean distance of neighboring centers C1–C2 … T1–T2, mm, by the definition of `VertebraTruth`: measured on 100
+# phantoms of the training family. The body center of C2 is below the dens, so its steps are wide.
+NEIGHBOR_MM = np.array([20.0, 21.0, 16.8, 16.6, 16.0, 17.4, 19.3, 20.9])
 LAST = 8  # index of "T2 and below", the only name that may repeat
 
 
@@ -72,13 +72,20 @@ def find_candidates(heat_cdhw: np.ndarray, grid: Grid, spec: DecodeSpec) -> list
     return _merged(found, spec.peak_radius_mm)
 
 
-def name_sequence(candidates: list[Candidate], spec: DecodeSpec) -> list[NamedCenter]:
-    """Return the best naming of candidates that are ordered head to foot; rejected candidates are left out."""
+def name_sequence(candidates: list[Candidate], grid: Grid, spec: DecodeSpec) -> list[NamedCenter]:
+    """Return the best naming of candidates that are ordered head to foot; rejected candidates are left out.
+
+    Parameters
+    ----------
+    grid
+        Any grid along the scan's canonical directions: its columns run to the left.
+    """
     if not candidates:
         return []
+    left = grid.directions[2]
     unary = np.array([_log_evidence(c, spec) for c in candidates])
-    skip = np.array([2 * np.log(1.01 - min(c.strength, 1.0)) for c in candidates]) / spec.temperature
-    pair = _log_pairs(candidates, spec)
+    skip = np.array([3 * np.log(1.02 - min(c.strength, 1.0)) for c in candidates]) / spec.temperature
+    pair = _log_pairs(candidates, left, spec)
     path = _viterbi(unary, skip, pair)
     marginal = _marginals(unary, skip, pair)
     return [
@@ -112,13 +119,14 @@ def _merged(found: list[Candidate], radius_mm: float) -> list[Candidate]:
 
 def _log_evidence(candidate: Candidate, spec: DecodeSpec) -> np.ndarray:
     share = candidate.evidence / (candidate.evidence.sum() + 0.05)
-    return np.asarray(np.log(share * min(candidate.strength, 1.0) + 0.005) / spec.temperature)
+    return np.asarray(np.log(share + 0.01) / spec.temperature)
 
 
-def _log_pairs(candidates: list[Candidate], spec: DecodeSpec) -> np.ndarray:
+def _log_pairs(candidates: list[Candidate], left: np.ndarray, spec: DecodeSpec) -> np.ndarray:
     """Return (k, k, 9, 9) log score of candidate j, named b, being the next one below candidate i, named a."""
     count = len(candidates)
     distance = np.array([[np.linalg.norm(a.center_lps_mm - b.center_lps_mm) for b in candidates] for a in candidates])
+    aside = np.array([[abs(float((a.center_lps_mm - b.center_lps_mm) @ left)) for b in candidates] for a in candidates])
     below = np.concatenate([[0.0], np.cumsum(NEIGHBOR_MM)])
     pair = np.full((count, count, LAST + 1, LAST + 1), -np.inf)
     for a in range(LAST + 1):
@@ -128,9 +136,10 @@ def _log_pairs(candidates: list[Candidate], spec: DecodeSpec) -> np.ndarray:
                 continue
             mean = below[b] - below[a] if steps else NEIGHBOR_MM[-1] * 1.05
             sd = spec.spacing_sd_mm * np.sqrt(max(steps, 1)) * (2.5 if b == LAST else 1.0)
-            off = np.clip((distance - mean) / sd, -4, 4)
+            off = np.clip((distance - mean) / sd, -4, 4) ** 2
+            off = off + np.clip(aside / (spec.lateral_sd_mm * np.sqrt(max(steps, 1))), 0, 4) ** 2
             gaps = max(steps - 1, 0) * np.log(spec.gap_probability)
-            pair[:, :, a, b] = (-0.5 * off**2 + gaps) / spec.temperature
+            pair[:, :, a, b] = (-0.5 * off + gaps) / spec.temperature
     pair[~np.triu(np.ones((count, count), dtype=bool), k=1)] = -np.inf
     return pair
 

@@ -62,6 +62,8 @@ class DecodeSpec:
         Divides the log evidence; above 1 it admits that neighboring evidence is not independent.
     spacing_sd_mm
         Standard deviation of the distance of neighbors about its mean.
+    lateral_sd_mm
+        Standard deviation of the sideways step from one neighbor to the next.
     gap_probability
         Of a vertebra in the middle of the sequence without a candidate.
     level_confidence
@@ -75,8 +77,9 @@ class DecodeSpec:
     peak_min: float = 0.2
     peak_radius_mm: float = 8.0
     temperature: float = 1.5
-    spacing_sd_mm: float = 3.5
-    gap_probability: float = 0.02
+    spacing_sd_mm: float = 3.0
+    lateral_sd_mm: float = 4.0
+    gap_probability: float = 0.03
     level_confidence: float = 0.8
     name_support: float = 0.5
     scope_evidence: float = 0.35

@@ -51,8 +51,9 @@ def image_region(box: WorldBox, source: LoadedSeries) -> ImageRegion | None:
     low, high = np.maximum(low, 0), np.minimum(np.maximum(high, low + 1), grid.shape[1:])
     if (low >= high).any():
         return None
-    (row, column), (height, width) = low.tolist(), (high - low).tolist()
-    return ImageRegion(source.slices[index], (column, row, width, height))
+    image = source.slices[index]
+    (row, column), (height, width) = (low - image.first_pixel_rc).tolist(), (high - low).tolist()
+    return ImageRegion(image, (column, row, width, height))
 
 
 def slice_through(point_lps_mm: tuple[float, float, float], grid: Grid) -> int | None:
