@@ -76,7 +76,7 @@ class Analyzer:
         named = name_sequence(candidates, maps.grid, self.spec.decode)
         check_scope(candidates, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
-        refined = refine(canonical, named, self._refine, self.spec)
+        refined = refine(canonical, named, self._refine, self.spec, self.threads)
         return Located(canonical, maps, candidates, named, refined, name_support(refined, maps))
 
     def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:

@@ -65,14 +65,19 @@ def refine_channels(
 
 
 def refine_input(volume: Volume, grid: Grid, label: int, intensity: IntensitySpec, gauss: np.ndarray) -> np.ndarray:
-    """Return the crop of one vertebra from a canonical volume, (4, slice, row, column)."""
+    """Return the crop of one vertebra from a canonical volume, (4, slice, row, column); `grid` has its directions."""
     hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1)
     return refine_channels(hu, inside_field(volume.grid, grid), label, intensity, gauss)
 
 
 def inside_field(field: Grid, grid: Grid) -> np.ndarray:
-    """Return bool (slice, row, column): the voxel center of `grid` lies inside the outer faces of `field`."""
+    """Return bool (slice, row, column): the voxel center of `grid` lies inside the outer faces of `field`.
+
+    Both grids have the same directions, as a scan and the crops made from it have.
+    """
     matrix = grid.index_map_to(field)
-    index = np.indices(grid.shape).reshape(3, -1).T @ matrix[:3, :3].T + matrix[:3, 3]
-    inside = ((index > -0.5) & (index < np.asarray(field.shape) - 0.5)).all(axis=1)
-    return np.asarray(inside.reshape(grid.shape))
+    axes = []
+    for axis, (count, size) in enumerate(zip(grid.shape, field.shape, strict=True)):
+        index = matrix[axis, axis] * np.arange(count) + matrix[axis, 3]
+        axes.append((index > -0.5) & (index < size - 0.5))
+    return np.asarray(axes[0][:, None, None] & axes[1][None, :, None] & axes[2][None, None, :])

@@ -4,6 +4,7 @@ The network completes a vertebra that the edge of the scan cuts ("amodal" mask);
 scanned field is the visible fraction.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,17 +40,25 @@ class RefinedVertebra:
     confidence: float
 
 
-def refine(volume: Volume, named: list[NamedCenter], session: Session, spec: PipelineSpec) -> list[RefinedVertebra]:
+def refine(
+    volume: Volume, named: list[NamedCenter], session: Session, spec: PipelineSpec, threads: int
+) -> list[RefinedVertebra]:
     """Run the refining network on a canonical volume, once per named vertebra down to T1."""
     gauss = prompt(spec.refine)
     wanted = [n for n in named if n.vertebra <= Vertebra.T1]
-    refined = []
-    for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
-        grids = [refine_grid(n.center_lps_mm, volume.grid, spec.refine) for n in batch]
-        crops = [refine_input(volume, g, n.vertebra, spec.intensity, gauss) for n, g in zip(batch, grids, strict=True)]
-        out = session.run({"crop": np.stack(crops)})["out"]
-        refined += [_read(n, g, o, volume.grid, spec.refine) for n, g, o in zip(batch, grids, out, strict=True)]
+    grids = [refine_grid(n.center_lps_mm, volume.grid, spec.refine) for n in wanted]
+
+    def cut(item: tuple[NamedCenter, Grid]) -> np.ndarray:
+        return refine_input(volume, item[1], item[0].vertebra, spec.intensity, gauss)
+
+    refined: list[RefinedVertebra] = []
+    with ThreadPoolExecutor(threads) as pool:
+        crops = list(pool.map(cut, zip(wanted, grids, strict=True)))
+        for start in range(0, len(wanted), BATCH):
+            part = slice(start, start + BATCH)
+            out = session.run({"crop": np.stack(crops[part])})["out"]
+            read = pool.map(lambda n, g, o: _read(n, g, o, volume.grid, spec.refine), wanted[part], grids[part], out)
+            refined += list(read)
     return refined
 
 
