@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 TESTS ?= tests
+# Processes that run tests; 0 runs them in one, as a debugger needs it. Files stay together: they share what they made.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,10 +43,10 @@ demo: $(CORE)  ## Make a phantom study with a known answer, detect it, show the 
 	$(BIN)/cspine demo
 
 test: $(DEV)  ## Run every test
-	$(BIN)/python -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-fast: $(DEV)  ## Run the tests that are not marked slow
-	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+	$(PYTEST) -m "not slow" $(TESTS)
 
 check: format lint types contracts test docs  ## Run everything that CI runs
 
