@@ -102,7 +102,7 @@ def test_meshes_stand_upright_in_their_own_frames(shared_data: Callable[[str], P
         assert high[1] > -low[1] or vertebra is Vertebra.C1, f"{vertebra.name} does not point backward"
         if vertebra >= Vertebra.C3:
             heights = [body_edge(bone, 0.0, up) for up in (-1.0, 1.0)]
-            assert 9 < sum(heights) < 18
+            assert 9 < sum(heights) < 19  # one source is 10–15 % oversized
             assert abs(heights[0] - heights[1]) < 1.6, f"the origin of {vertebra.name} is not in the middle of its body"
     assert bones[Vertebra.C2].bounds_mm[1, 2] > 22, "the dens of C2 does not point up"
 

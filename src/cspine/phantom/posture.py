@@ -59,7 +59,8 @@ def sample_posture(rng: np.random.Generator) -> Posture:
     lordosis = float(np.clip(rng.normal(11, 12), -22, 40))
     return Posture(
         lordosis=lordosis,
-        slope=float(np.clip(rng.normal(17 + 0.35 * lordosis, 6), 0, 42)),
+        # Lying down, necks of any curve stand within about 10° of upright as a whole.
+        slope=float(np.clip(rng.normal(9 + 0.5 * lordosis, 6.5), -6, 40)),
         rotation=float(np.clip(0.4 * turn + rng.normal(0, 2), -25, 25)),
         bend=float(np.clip(rng.normal(0, 4), -14, 14)),
         atlas_rotation=float(np.clip(0.6 * turn + rng.normal(0, 2), -25, 25)),
