@@ -1,12 +1,14 @@
 """Naming: order, spacing, gaps, and nothing where nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from cspine.domain import Grid, Vertebra
 from cspine.pipeline import Candidate, DecodeSpec, find_candidates, name_sequence
-from cspine.pipeline.label import NEIGHBOR_MM
+from cspine.pipeline.label import NEIGHBOR_MM, with_gaps_filled
 
 SPEC = DecodeSpec()
 GRID = Grid.from_axes((8, 8, 8), (3.0, 4.0, 4.0))
@@ -103,3 +105,20 @@ def test_noise_below_the_limit_is_no_candidate() -> None:
     grid = Grid.from_axes((32, 24, 24), (3.0, 4.0, 4.0))
     noise = np.random.default_rng(0).uniform(0, 0.15, size=(9, *grid.shape))
     assert find_candidates(ndimage.gaussian_filter(noise, 0.5), grid, SPEC) == []
+
+
+def test_a_gap_between_two_names_becomes_a_question_at_the_right_place() -> None:
+    candidates = column(1, 6)
+    missing = candidates.pop(2).center_lps_mm
+    filled = with_gaps_filled(name_sequence(candidates, GRID, SPEC), SPEC)
+    assert [n.vertebra.name for n in filled] == ["C2", "C3", "C4", "C5", "C6", "C7"]
+    (asked,) = [n for n in filled if n.inferred]
+    assert asked.vertebra is Vertebra.C4
+    np.testing.assert_allclose(asked.center_lps_mm, missing, atol=1.0)
+
+
+def test_nothing_is_asked_for_beyond_the_ends_or_where_the_distance_does_not_fit() -> None:
+    whole = name_sequence(column(2, 3), GRID, SPEC)
+    assert with_gaps_filled(whole, SPEC) == whole
+    near = [whole[0], replace(whole[1], vertebra=Vertebra.C6)]
+    assert with_gaps_filled(near, SPEC) == near

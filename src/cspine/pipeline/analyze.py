@@ -8,7 +8,7 @@ from cspine.domain import Analysis, LabelMap, OutOfScope, Vertebra, Volume
 from cspine.models import ModelBundle, Session, open_session
 from cspine.pipeline.aggregate import check_scope, findings_of, level_flags, low_contrast
 from cspine.pipeline.agree import name_support
-from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence
+from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence, with_gaps_filled
 from cspine.pipeline.paint import paint_labels
 from cspine.pipeline.refine import RefinedVertebra, refine
 from cspine.pipeline.segment import CoarseMaps, segment
@@ -75,6 +75,7 @@ class Analyzer:
         candidates = find_candidates(maps.heat, maps.grid, self.spec.decode)
         named = name_sequence(candidates, maps.grid, self.spec.decode)
         check_scope(candidates, named, self.spec.decode)
+        named = with_gaps_filled(named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec, self.threads)
         return Located(canonical, maps, candidates, named, refined, name_support(refined, maps))

@@ -7,6 +7,7 @@ scan. Posterior marginals of the same chain (sum-product) say how sure each name
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -50,12 +51,45 @@ class NamedCenter:
         C1 … T1, or T2 for "T2 and below".
     confidence
         Posterior probability of the name.
+    inferred
+        Guessed from the neighbors, without a candidate of its own.
     """
 
     vertebra: Vertebra
     center_lps_mm: np.ndarray
     confidence: float
     strength: float
+    inferred: bool = False
+
+
+def with_gaps_filled(named: list[NamedCenter], spec: DecodeSpec) -> list[NamedCenter]:
+    """Return the sequence with a guess for each vertebra that is missing *between* two named ones.
+
+    A guess lies on the line between its neighbors, and only where their distance fits the number of steps. It is a
+    question to the per-vertebra network, not an answer: `refine` drops it when the network sees no center there.
+    Nothing is added above the first or below the last.
+    """
+    filled = named[:1]
+    for upper, lower in pairwise(named):
+        filled += _between(upper, lower, spec)
+        filled.append(lower)
+    return filled
+
+
+def _between(upper: NamedCenter, lower: NamedCenter, spec: DecodeSpec) -> list[NamedCenter]:
+    steps = lower.vertebra - upper.vertebra
+    if steps < 2 or lower.vertebra > Vertebra.T1:
+        return []
+    usual = NEIGHBOR_MM[upper.vertebra - 1 : lower.vertebra - 1]
+    distance = float(np.linalg.norm(lower.center_lps_mm - upper.center_lps_mm))
+    if not spec.gap_fit[0] <= distance / usual.sum() <= spec.gap_fit[1]:
+        return []
+    guesses = []
+    for k, share in enumerate(np.cumsum(usual[:-1]) / usual.sum(), start=1):
+        center = upper.center_lps_mm + share * (lower.center_lps_mm - upper.center_lps_mm)
+        sure = min(upper.confidence, lower.confidence)
+        guesses.append(NamedCenter(Vertebra(upper.vertebra + k), center, sure, 0.0, inferred=True))
+    return guesses
 
 
 def find_candidates(heat_cdhw: np.ndarray, grid: Grid, spec: DecodeSpec) -> list[Candidate]:

@@ -30,6 +30,8 @@ class RefinedVertebra:
         float32 on `grid`: completed mask, also beyond the scanned field.
     confidence
         Posterior probability of the name.
+    center_heat
+        Largest heat of the center, 0 … 1.
     """
 
     vertebra: Vertebra
@@ -38,12 +40,16 @@ class RefinedVertebra:
     center_lps_mm: np.ndarray
     visible_fraction: float
     confidence: float
+    center_heat: float = 1.0
 
 
 def refine(
     volume: Volume, named: list[NamedCenter], session: Session, spec: PipelineSpec, threads: int
 ) -> list[RefinedVertebra]:
-    """Run the refining network on a canonical volume, once per named vertebra down to T1."""
+    """Run the refining network on a canonical volume, once per named vertebra down to T1.
+
+    A vertebra that was only inferred from its neighbors is kept when the network sees its center.
+    """
     gauss = prompt(spec.refine)
     wanted = [n for n in named if n.vertebra <= Vertebra.T1]
     grids = [refine_grid(n.center_lps_mm, volume.grid, spec.refine) for n in wanted]
@@ -59,7 +65,9 @@ def refine(
             out = session.run({"crop": np.stack(crops[part])})["out"]
             read = pool.map(lambda n, g, o: _read(n, g, o, volume.grid, spec.refine), wanted[part], grids[part], out)
             refined += list(read)
-    return refined
+    inferred = {n.vertebra for n in wanted if n.inferred}
+    unseen = {r.vertebra for r in refined if r.vertebra in inferred and r.center_heat < spec.refine.inferred_heat}
+    return [r for r in refined if r.vertebra not in unseen]
 
 
 def _read(named: NamedCenter, grid: Grid, out: np.ndarray, field: Grid, spec: RefineSpec) -> RefinedVertebra:
@@ -71,7 +79,7 @@ def _read(named: NamedCenter, grid: Grid, out: np.ndarray, field: Grid, spec: Re
     inside = inside_field(field, grid)
     seen = float(share[(mask_logit > 0) & inside].sum())
     fraction = seen / total if total > 0 else 0.0
-    return RefinedVertebra(named.vertebra, grid, mask_logit, center, fraction, named.confidence)
+    return RefinedVertebra(named.vertebra, grid, mask_logit, center, fraction, named.confidence, float(heat.max()))
 
 
 def _largest_piece(logit: np.ndarray, spec: RefineSpec) -> np.ndarray:

@@ -66,6 +66,8 @@ class DecodeSpec:
         Standard deviation of the sideways step from one neighbor to the next.
     gap_probability
         Of a vertebra in the middle of the sequence without a candidate.
+    gap_fit
+        Distance over expected distance between which a vertebra without a candidate is asked for.
     level_confidence
         Below this posterior probability, a name is flagged as uncertain.
     name_support
@@ -80,6 +82,7 @@ class DecodeSpec:
     spacing_sd_mm: float = 3.0
     lateral_sd_mm: float = 4.0
     gap_probability: float = 0.03
+    gap_fit: tuple[float, float] = (0.72, 1.35)
     level_confidence: float = 0.8
     name_support: float = 0.5
     scope_evidence: float = 0.35
@@ -99,6 +102,8 @@ class RefineSpec:
         Width of the Gaussian that marks the center.
     mask_threshold
         Probability from which a voxel belongs to the vertebra.
+    inferred_heat
+        Center heat that a vertebra without a candidate of its own must show.
     reported_fraction, whole_fraction
         Visible fraction from which a vertebra is reported, and from which it counts as seen whole.
     """
@@ -108,6 +113,7 @@ class RefineSpec:
     offset_mm: tuple[float, float, float] = (0.0, -16.0, 0.0)
     prompt_sigma_mm: float = 5.0
     mask_threshold: float = 0.5
+    inferred_heat: float = 0.3
     reported_fraction: float = 0.08
     whole_fraction: float = 0.97
 

@@ -33,18 +33,18 @@ def export_coarse(network: nn.Module, multiple: int) -> ExportedGraph:
     """Export the whole-volume network with free shapes (multiples of `multiple`)."""
     dims = [torch.export.Dim(name, min=1, max=64) for name in ("slices", "rows", "columns")]
     free = {axis + 2: multiple * dim for axis, dim in enumerate(dims)}
-    example = torch.randn(1, 1, 2 * multiple, 3 * multiple, 3 * multiple)
+    example = _noise(1, 1, 2 * multiple, 3 * multiple, 3 * multiple)
     onnx = _to_onnx(network, example, ({0: None, 1: None, **free},), (["ct"], ["seg", "heat"]))
-    other = torch.randn(1, 1, 4 * multiple, 2 * multiple, 3 * multiple)
+    other = _noise(1, 1, 4 * multiple, 2 * multiple, 3 * multiple)
     return ExportedGraph(onnx, _compare(network, onnx, ("ct", ["seg", "heat"]), (example, other)))
 
 
 def export_refine(network: nn.Module, shape: tuple[int, int, int]) -> ExportedGraph:
     """Export the per-vertebra network with a free batch."""
     batch = torch.export.Dim("vertebrae", min=1, max=64)
-    example = torch.randn(3, REFINE_INPUTS, *shape)
+    example = _noise(3, REFINE_INPUTS, *shape)
     onnx = _to_onnx(network, example, ({0: batch},), (["crop"], ["out"]))
-    other = torch.randn(1, REFINE_INPUTS, *shape)
+    other = _noise(1, REFINE_INPUTS, *shape)
     return ExportedGraph(onnx, _compare(network, onnx, ("crop", ["out"]), (example, other)))
 
 
@@ -119,6 +119,11 @@ def _to_onnx(
         path = Path(folder) / "graph.onnx"
         program.save(path)
         return path.read_bytes()
+
+
+def _noise(*shape: int) -> torch.Tensor:
+    """Return the same noise each time, so that a bundle made twice is the same bytes."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def _compare(network: nn.Module, onnx: bytes, names: tuple[str, list[str]], inputs: tuple[torch.Tensor, ...]) -> Parity:
