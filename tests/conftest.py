@@ -46,7 +46,7 @@ def shared_data() -> Callable[[str], Path]:
     The data folder is ``$CSPINE_DATA``, else ``../shared/data`` beside the checkout. Absent data skips the test
     by name; with ``CSPINE_REQUIRE_DATA=1`` it fails the test.
     """
-    root = Path(os.environ.get("CSPINE_DATA") or ROOT.parent / "shared" / "data")
+    root = Path(os.environ.get("CSPINE_DATA") or ROOT.parent / "shared" / "data").resolve()
 
     def find(relative_path: str) -> Path:
         path = root / relative_path

@@ -2,17 +2,19 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
 from cspine.cli.main import app
+from cspine.report import findings_json
 from tests.docs.pages import PAGES, ROOT, blocks, console_lines
+from tests.report.builders import partial_neck
 
 COMMANDS = console_lines("cspine")
-EXAMPLES = [(page, text) for page, text in blocks("python") if "results/findings.json" not in text]
-READING = [(page, text) for page, text in blocks("python") if "results/findings.json" in text]
+EXAMPLES = list(blocks("python"))
 
 
 def _parse(words: list[str]) -> None:
@@ -49,9 +51,10 @@ def test_every_shown_make_target_exists():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "code"), EXAMPLES, ids=[page for page, _ in EXAMPLES])
-def test_every_python_example_runs(page: str, code: str, capsys: pytest.CaptureFixture[str]):
-    exec(compile(code, page, "exec"), {"__name__": "example"})
-
-
-def test_reading_the_findings_is_shown_once():
-    assert [page for page, _ in READING] == ["docs/how-to/read-the-result.md"]
+def test_every_python_example_runs(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The examples find a document in `results`, as `cspine detect` leaves it there, and its text under that name."""
+    document = findings_json(*partial_neck(), {"read": 0.1})
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "findings.json").write_bytes(document)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, page, "exec"), {"__name__": "example", "text": document})
