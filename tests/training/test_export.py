@@ -62,3 +62,9 @@ def test_the_refine_graph_takes_any_number_of_vertebrae(
         with torch.no_grad():
             wanted = networks[1](torch.from_numpy(x)).numpy()
         np.testing.assert_allclose(session.run({"crop": x})["out"], wanted, atol=TOLERANCE)
+
+
+def test_no_graph_tells_where_it_was_made(bundle: ModelBundle) -> None:
+    for graph in ("coarse", "refine"):
+        assert b"stack_trace" not in bundle.graph_bytes(graph)
+        assert b"site-packages" not in bundle.graph_bytes(graph)

@@ -1,6 +1,5 @@
 """From trained networks to a bundle: ONNX export, and a comparison of torch with both engines' arithmetic."""
 
-import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from monai.networks.nets.basic_unet import UpCat
 from torch import nn
@@ -34,18 +34,18 @@ def export_coarse(network: nn.Module, multiple: int) -> ExportedGraph:
     dims = [torch.export.Dim(name, min=1, max=64) for name in ("slices", "rows", "columns")]
     free = {axis + 2: multiple * dim for axis, dim in enumerate(dims)}
     example = _noise(1, 1, 2 * multiple, 3 * multiple, 3 * multiple)
-    onnx = _to_onnx(network, example, ({0: None, 1: None, **free},), (["ct"], ["seg", "heat"]))
+    graph = _to_onnx(network, example, ({0: None, 1: None, **free},), (["ct"], ["seg", "heat"]))
     other = _noise(1, 1, 4 * multiple, 2 * multiple, 3 * multiple)
-    return ExportedGraph(onnx, _compare(network, onnx, ("ct", ["seg", "heat"]), (example, other)))
+    return ExportedGraph(graph, _compare(network, graph, ("ct", ["seg", "heat"]), (example, other)))
 
 
 def export_refine(network: nn.Module, shape: tuple[int, int, int]) -> ExportedGraph:
     """Export the per-vertebra network with a free batch."""
     batch = torch.export.Dim("vertebrae", min=1, max=64)
     example = _noise(3, REFINE_INPUTS, *shape)
-    onnx = _to_onnx(network, example, ({0: batch},), (["crop"], ["out"]))
+    graph = _to_onnx(network, example, ({0: batch},), (["crop"], ["out"]))
     other = _noise(1, REFINE_INPUTS, *shape)
-    return ExportedGraph(onnx, _compare(network, onnx, ("crop", ["out"]), (example, other)))
+    return ExportedGraph(graph, _compare(network, graph, ("crop", ["out"]), (example, other)))
 
 
 def export_bundle(
@@ -118,7 +118,20 @@ def _to_onnx(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         program.save(path)
-        return path.read_bytes()
+        return _without_traces(path.read_bytes())
+
+
+def _without_traces(data: bytes) -> bytes:
+    """Return a graph without the exporter's notes, which hold stack traces with paths of the machine."""
+    model = onnx.load_model_from_string(data)
+    for part in (model.graph, *model.functions):
+        for noted in (part, *part.node, *part.value_info):
+            del noted.metadata_props[:]
+            noted.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
 
 
 def _noise(*shape: int) -> torch.Tensor:
@@ -126,9 +139,11 @@ def _noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _compare(network: nn.Module, onnx: bytes, names: tuple[str, list[str]], inputs: tuple[torch.Tensor, ...]) -> Parity:
+def _compare(
+    network: nn.Module, graph: bytes, names: tuple[str, list[str]], inputs: tuple[torch.Tensor, ...]
+) -> Parity:
     """Return the largest difference of any output over the inputs."""
-    run = _onnx_runner(onnx, names)
+    run = _onnx_runner(graph, names)
     worst = 0.0
     for x in inputs:
         with torch.no_grad():
@@ -139,10 +154,10 @@ def _compare(network: nn.Module, onnx: bytes, names: tuple[str, list[str]], inpu
     return Parity(TOLERANCE, worst)
 
 
-def _onnx_runner(onnx: bytes, names: tuple[str, list[str]]) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _onnx_runner(graph: bytes, names: tuple[str, list[str]]) -> Callable[[np.ndarray], list[np.ndarray]]:
     import onnxruntime  # noqa: PLC0415  # part of the train extra, slow to import
 
-    session = onnxruntime.InferenceSession(io.BytesIO(onnx).getvalue(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def run(x: np.ndarray) -> list[np.ndarray]:
         return [np.asarray(o) for o in session.run(names[1], {names[0]: x})]
