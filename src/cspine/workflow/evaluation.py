@@ -4,22 +4,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from typing import Protocol
 
 import numpy as np
 
-from cspine.domain import Analysis, OutOfScope, Volume
+from cspine.domain import OutOfScope
 from cspine.evaluation import CaseScore, VertebraSummary, score_case, summarize
 from cspine.phantom import PROCEDURAL, Case, Field, PhantomSpec, make_case, sample_spec
+from cspine.workflow.case import Analyzing, no_progress
 
 Report = Callable[[CaseScore, int], None]
-
-
-class Analyzing(Protocol):
-    """What turns a volume into an analysis."""
-
-    def analyze(self, volume: Volume) -> Analysis:
-        """Return the analysis of one volume."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ def score_cases(analyzer: Analyzing, cases: Iterator[tuple[PhantomSpec, Case]], 
     scores = []
     for number, (spec, case) in enumerate(cases):
         try:
-            analysis = analyzer.analyze(case.volume)
+            analysis = analyzer.analyze(case.volume, no_progress)
         except OutOfScope:
             analysis = None
         score = score_case(f"{number:04d}", spec.coverage.kind.value, case.truth, case.labels, analysis)
