@@ -14,24 +14,42 @@ from cspine.phantom.spec import (
     sample_coverage,
     sample_spec,
     training_allowed,
+    with_variants,
 )
 from cspine.phantom.subject import Subject
 from cspine.phantom.tissue import Tissue
+from cspine.phantom.variants import (
+    ArchCleft,
+    Arthrosis,
+    Foramina,
+    Fusion,
+    FusionKind,
+    Spine,
+    Variants,
+    sample_variants,
+)
 
 __all__ = [
     "PROCEDURAL",
     "RIB",
     "SKULL",
+    "ArchCleft",
+    "Arthrosis",
     "Body",
     "Case",
     "Coverage",
     "Field",
+    "Foramina",
+    "Fusion",
+    "FusionKind",
     "PhantomSpec",
     "Posture",
     "Scanner",
+    "Spine",
     "Subject",
     "Tissue",
     "TissueMap",
+    "Variants",
     "check_training_allowed",
     "make_case",
     "make_subject",
@@ -40,6 +58,8 @@ __all__ = [
     "sample_coverage",
     "sample_scanner",
     "sample_spec",
+    "sample_variants",
     "scan_subject",
     "training_allowed",
+    "with_variants",
 ]

@@ -8,12 +8,15 @@ from cspine.domain import Vertebra
 from cspine.phantom.anatomy import Anatomy, Attached, Joint
 from cspine.phantom.density import BoneDensity, material_of
 from cspine.phantom.discs import Discs
-from cspine.phantom.joints import JointedBone, Neighbor
+from cspine.phantom.features.alter import Individual, altered
+from cspine.phantom.joints import Contact, JointedBone, Neighbor
 from cspine.phantom.posture import Orientations
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
 
 SKULL_BASE = "skull-base"
+USUAL = Individual()
 _NARROWEST_MM = 1.6
+_BLOCK_DISC_MM = 2.0
 _THORACIC_STEP_MM = 20.5
 _CHECKED_DOWN_TO = Vertebra.T2  # procedural neighbours below fit by construction
 _ATLAS_RISE_MM = 15.5
@@ -31,32 +34,65 @@ _PIVOT_MM = {2: 13.0, 3: 12.0, 4: 10.0, 5: 8.0, 6: 7.0, 7: 6.0}
 _OPENING_DIRECTION = np.array([0.0, 0.6, 0.8])
 
 
-def assemble(anatomy: Anatomy, turns: Orientations, discs: Discs, density: BoneDensity, scale: float) -> Skeleton:
-    """Place every bone; C4 comes to the origin of the body frame."""
-    chain = _Chain(anatomy, turns, discs, scale)
+def assemble(
+    anatomy: Anatomy,
+    turns: Orientations,
+    discs: Discs,
+    density: BoneDensity,
+    scale: float,
+    *,
+    individual: Individual = USUAL,
+) -> Skeleton:
+    """Place every bone; C4 comes to the origin of the body frame.
+
+    Features change bones where they stand: the posture is that of the person without them, but for blocks.
+    """
+    chain = _Chain(anatomy, turns, discs, scale, individual.blocks)
     frames = chain.frames()
     placed = [(bone, frames[v] @ _scaling(anatomy.scales[v])) for v, bone in anatomy.vertebrae.items()]
     head = _head_frame(anatomy, turns, frames, scale)
     for item in anatomy.attached:
         frame = head if _belongs_to_head(item) else frames[item.frame]
         placed.append((item.bone, frame @ _scaling(item.scale)))
-    jointed = _with_joints(placed, _JOINT_GAP_MM * scale)
-    bones = (
-        PlacedBone(bone, to_body, *material_of(bone, density))
-        for bone, (_, to_body) in zip(jointed, placed, strict=True)
-    )
+    gap = _JOINT_GAP_MM * scale
+    changed = [(altered(bone, individual.features), to_body) for bone, to_body in placed]
+    same = all(one is two for (one, _), (two, _) in zip(placed, changed, strict=True)) and not individual.contacts
+    usual = None if same else _with_joints(placed, gap, {})
+    jointed = _with_joints(changed, gap, individual.contacts)
+    bones = [
+        PlacedBone(
+            bone,
+            to_body,
+            *material_of(bone, density),
+            individual.inlays(bone.vertebra) if bone.vertebra else (),
+            None if usual is None else usual[k],
+        )
+        for k, (bone, (_, to_body)) in enumerate(zip(jointed, changed, strict=True))
+    ]
+    for feature in individual.features:
+        to_body = frames[feature.vertebra] @ _scaling(anatomy.scales[feature.vertebra])
+        bones += [PlacedBone(piece, to_body, *material_of(piece, density)) for piece in feature.loose]
     return Skeleton(tuple(bones), frames, scale)
 
 
-def _with_joints(placed: list[tuple[Bone, np.ndarray]], gap_mm: float) -> list[Bone]:
-    """Let neighbouring vertebrae, and C1 and the skull, keep a joint space."""
-    order = {bone.vertebra or 0: k for k, (bone, _) in enumerate(placed) if _in_column(bone)}
+def _with_joints(
+    placed: list[tuple[Bone, np.ndarray]], gap_mm: float, contacts: dict[int, tuple[Contact, ...]]
+) -> list[Bone]:
+    """Let neighbouring vertebrae, and C1 and the skull, keep a joint space or meet as their contacts say."""
+    order = {int(bone.vertebra or 0): k for k, (bone, _) in enumerate(placed) if _in_column(bone)}
     jointed: list[Bone] = [bone for bone, _ in placed]
     for level, k in order.items():
         bone, to_body = placed[k]
-        near = [placed[order[other]] for other in (level - 1, level + 1) if other in order]
-        neighbors = tuple(Neighbor(other, np.linalg.inv(frame) @ to_body, _mean_scale(frame)) for other, frame in near)
-        jointed[k] = JointedBone(bone, neighbors, _mean_scale(to_body), gap_mm)
+        neighbors = []
+        for other in (level - 1, level + 1):
+            if other not in order:
+                continue
+            next_door, frame = placed[order[other]]
+            from_own = np.linalg.inv(frame) @ to_body
+            upper = min(level, other)
+            to_upper = (np.eye(4) if upper == level else from_own) if upper in contacts else None
+            neighbors.append(Neighbor(next_door, from_own, _mean_scale(frame), contacts.get(upper, ()), to_upper))
+        jointed[k] = JointedBone(bone, tuple(neighbors), _mean_scale(to_body), gap_mm)
     return jointed
 
 
@@ -71,8 +107,10 @@ def _mean_scale(to_body: np.ndarray) -> float:
 class _Chain:
     """Frames from C1 to T12 with each neighbour seated on the one below."""
 
-    def __init__(self, anatomy: Anatomy, turns: Orientations, discs: Discs, scale: float) -> None:
-        self.anatomy, self.turns, self.discs, self.scale = anatomy, turns, discs, scale
+    def __init__(
+        self, anatomy: Anatomy, turns: Orientations, discs: Discs, scale: float, blocks: frozenset[Vertebra]
+    ) -> None:
+        self.anatomy, self.turns, self.discs, self.scale, self.blocks = anatomy, turns, discs, scale, blocks
         self.shells = {v: shell(b) * anatomy.scales[v] for v, b in anatomy.vertebrae.items() if v <= _CHECKED_DOWN_TO}
 
     def frames(self) -> dict[Vertebra, np.ndarray]:
@@ -101,6 +139,8 @@ class _Chain:
             half = (_THORACIC_STEP_MM - 4.5) / 2 * self.scale
             return Joint(half, half, 4.5 * self.scale, 0.0)
         disc = joint.disc_mm * self.discs.factor - self.discs.loss_below_mm(upper)
+        if upper in self.blocks:
+            disc = _BLOCK_DISC_MM
         return replace(joint, disc_mm=max(_NARROWEST_MM, disc))
 
     def _above(self, upper: Vertebra, below: np.ndarray) -> np.ndarray:
@@ -134,7 +174,7 @@ class _Chain:
         return frame
 
     def _overlap(self, one: Vertebra, one_frame: np.ndarray, two: Vertebra, two_frame: np.ndarray) -> float:
-        if one not in self.shells or two not in self.shells:
+        if one not in self.shells or two not in self.shells or min(one, two) in self.blocks:
             return 0.0
         distance = self._gaps(self.shells[one], one_frame, two, two_frame)
         # A shell point lies up to its depth below its own surface.

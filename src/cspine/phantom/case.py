@@ -9,6 +9,7 @@ from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, 
 from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural_anatomy
 from cspine.phantom.assembly import assemble
 from cspine.phantom.discs import Discs, sample_discs
+from cspine.phantom.features import individual
 from cspine.phantom.posture import orientations
 from cspine.phantom.raster import Slab, box_corners, farthest_mm, over_slabs
 from cspine.phantom.render import render_hu, render_labels
@@ -26,6 +27,7 @@ _AROUND_HALF_MM = 270.0
 _TRUTH_STEP_MM = 0.8
 # Streams of random numbers; each part of a case draws from its own.
 _BONES, _POSTURE, _TISSUE, _SCAN, _DISCS = range(5)
+_VARIANTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,8 @@ def make_subject(spec: PhantomSpec) -> Subject:
     anatomy = _grown(spec.anatomy, spec.female, spec.scale, discs, spec.seed)
     posture = _stream(spec.seed, _POSTURE)
     turns = orientations(spec.posture, posture)
-    skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale)
+    person = individual(spec.variants, anatomy, discs, _stream(spec.seed, _VARIANTS))
+    skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale, individual=person)
     seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
     return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed, spec.fillings)
 

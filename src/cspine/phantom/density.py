@@ -24,6 +24,8 @@ _MATERIALS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("sternum", (0.7, 800.0, 160.0)),
     ("manubrium", (0.7, 800.0, 160.0)),
     ("rib", (0.8, 950.0, 170.0)),
+    ("ossicle", (0.7, 1150.0, 380.0)),
+    ("ossified", (0.8, 950.0, 420.0)),
 )
 _OTHER = (1.0, 1000.0, 250.0)
 # Cortex and insides of vertebrae at the body: a dense ring at C1, spongy bodies below.

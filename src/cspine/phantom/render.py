@@ -7,6 +7,8 @@ from scipy import ndimage, special
 
 from cspine.domain import Grid, LabelMap, Vertebra
 from cspine.phantom.density import cortex_at
+from cspine.phantom.inlay import with_inlays
+from cspine.phantom.joints import JointedBone
 from cspine.phantom.raster import Hits, Slab, over_slabs
 from cspine.phantom.skeleton import Bone, PlacedBone
 from cspine.phantom.soft_tissue import paint_body, paint_tissue
@@ -33,6 +35,7 @@ _CODES: tuple[tuple[str, int], ...] = (
 )
 _CARTILAGE = ("thyroid", "cricoid", "arytenoid")
 _TEETH = ("tooth", "teeth")
+_METAL = ("metal",)
 
 _BODY_STEP_MM = 0.8  # soft tissue is painted at this step and interpolated: a scanner blurs more
 _WARP_STEP_MM = 10.0
@@ -83,7 +86,8 @@ def render_tissue(subject: Subject, grid: Grid, threads: int = 1) -> TissueMap:
                 flat, distance = hits.flat[deepest], hits.distance_mm[deepest]
                 nearest[flat] = distance
                 labels[flat] = bone_code(placed.bone)
-                classes[flat] = _bone_classes(placed, distance, hits.own_mm[deepest], thinnest)
+                own = hits.own_mm[deepest]
+                classes[flat] = _bone_classes(placed, depth_mm(placed, own, distance), own, thinnest)
 
     over_slabs(grid, subject.warp, work, threads)
     return TissueMap(grid, tissue, bones, subject.centers_lps_mm)
@@ -131,22 +135,24 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
     return hu
 
 
-def _bone_classes(
-    placed: PlacedBone, distance_mm: np.ndarray, own_mm: np.ndarray, thinnest_mm: float
-) -> np.ndarray | int:
+def _bone_classes(placed: PlacedBone, depth: np.ndarray, own_mm: np.ndarray, thinnest_mm: float) -> np.ndarray | int:
     name = placed.bone.name
     if name.startswith(_CARTILAGE):
         return int(Tissue.CARTILAGE)
     if name.startswith(_TEETH):
         return int(Tissue.TOOTH)
+    if name.startswith(_METAL):
+        return int(Tissue.METAL)
     thickness, _ = cortex_at(placed, own_mm)
-    shell = distance_mm > -np.maximum(thickness, thinnest_mm)
+    shell = depth < np.maximum(thickness, thinnest_mm)
     return np.where(shell, np.uint8(Tissue.CORTEX), np.uint8(Tissue.CANCELLOUS))
 
 
 def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_mm: float) -> np.ndarray:
-    """Return HU of bone: an uneven shell, spongy bone that thins out inward, trabeculae."""
-    depth = -hits.distance_mm
+    """Return HU of bone: an uneven shell, spongy bone that thins out inward, trabeculae; metal is even."""
+    if placed.bone.name.startswith(_METAL):
+        return np.full(len(hits.flat), _METAL_HU, dtype=np.float32)
+    depth = depth_mm(placed, hits.own_mm, hits.distance_mm)
     fine = _texture_at(textures[0], hits, _TEXTURE_MM)
     broad = _texture_at(textures[1], hits, _BROAD_MM)
     thickness, hard = cortex_at(placed, hits.own_mm)
@@ -157,7 +163,14 @@ def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_m
     spongy = placed.cancellous_hu * (0.9 + 0.5 * dense + 0.2 * broad + 0.2 * fine)
     cortex = hard * (1 + 0.06 * broad + 0.03 * fine)
     mixed: np.ndarray = spongy + shell * (cortex - spongy)
-    return mixed.astype(np.float32)
+    return with_inlays(placed.inlays, hits.own_mm, mixed.astype(np.float32))
+
+
+def depth_mm(placed: PlacedBone, own_mm: np.ndarray, distance_mm: np.ndarray) -> np.ndarray:
+    """Return how deep places (N, 3) of the own frame lie below the free surface of a bone, from their distances."""
+    if isinstance(placed.bone, JointedBone):
+        return placed.bone.depth_mm(own_mm, distance_mm)
+    return -distance_mm
 
 
 def _texture_at(texture: np.ndarray, hits: Hits, pitch_mm: float) -> np.ndarray:

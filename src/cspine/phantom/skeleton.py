@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from cspine.domain import Vertebra
+from cspine.phantom.inlay import Inlay
 
 
 class Bone(Protocol):
@@ -54,6 +55,10 @@ class PlacedBone:
         4×4: homogeneous own frame → body frame; rotation, translation and mild scaling.
     cortex_mm, cortex_hu, cancellous_hu
         Thickness of the cortical shell and mean values of shell and inside.
+    inlays
+        Other material inside the bone, in its own frame.
+    usual
+        The bone before anything was added to it or taken away; soft tissue is hung on this one. ``None``: the same.
     """
 
     bone: Bone
@@ -61,6 +66,8 @@ class PlacedBone:
     cortex_mm: float
     cortex_hu: float
     cancellous_hu: float
+    inlays: tuple[Inlay, ...] = ()
+    usual: Bone | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """What a phantom is: one frozen specification, from which everything follows byte for byte."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from cspine.phantom.body import Body, sample_body
 from cspine.phantom.density import BoneDensity, sample_density
 from cspine.phantom.posture import Posture, sample_posture
 from cspine.phantom.scanner import Scanner, sample_scanner
+from cspine.phantom.variants import Variants, sample_variants
 
 
 class Field(StrEnum):
@@ -76,6 +77,8 @@ class PhantomSpec:
         Root mean square of the smooth deformation.
     fillings
         Share of the teeth that is metal.
+    variants
+        What is unusual about the bones; by default nothing.
     """
 
     seed: int
@@ -91,6 +94,7 @@ class PhantomSpec:
     body: Body = field(default_factory=Body)
     scanner: Scanner = field(default_factory=Scanner)
     coverage: Coverage = field(default_factory=Coverage)
+    variants: Variants = field(default_factory=Variants)
 
     def __post_init__(self) -> None:
         limits = (
@@ -135,6 +139,8 @@ def sample_spec(
 ) -> PhantomSpec:
     """Draw a patient and a scan as an emergency department sees them.
 
+    Bones are of usual shape, so that equal seeds go on giving equal bytes: `with_variants` adds what is unusual.
+
     Parameters
     ----------
     field
@@ -162,6 +168,13 @@ def sample_spec(
     )
 
 
+def with_variants(spec: PhantomSpec) -> PhantomSpec:
+    """Return the specification with variants and wear as common as in adults of its age, drawn from its own seed."""
+    rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_VARIANTS_STREAM,)))
+    return replace(spec, variants=sample_variants(rng, spec.age))
+
+
+_VARIANTS_STREAM = 21  # beside the streams of `case`
 _FIELD_ODDS = {
     Field.WHOLE: 0.55,
     Field.NO_SKULL: 0.12,

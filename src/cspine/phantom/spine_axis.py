@@ -129,7 +129,7 @@ def _section(bone: PlacedBone, u: np.ndarray, v: np.ndarray, frame: np.ndarray |
     points = np.stack([u, v, np.zeros_like(u), np.ones_like(u)], axis=1)
     if frame is not None:
         points = points @ (np.linalg.inv(bone.to_body) @ frame).T
-    return np.asarray(bone.bone.distance_mm(np.ascontiguousarray(points[:, :3], dtype=np.float32)))
+    return np.asarray((bone.usual or bone.bone).distance_mm(np.ascontiguousarray(points[:, :3], dtype=np.float32)))
 
 
 def _widest_gap(v: np.ndarray, away: np.ndarray) -> float | None:

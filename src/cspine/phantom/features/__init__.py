@@ -1,0 +1,7 @@
+"""What makes one bone differ from a healthy one of usual shape: variants, wear, and what looks like a fracture."""
+
+from cspine.phantom.features.alter import AlteredBone, Feature, Individual, altered
+from cspine.phantom.features.measure import Landmarks, landmarks
+from cspine.phantom.features.variant_shapes import individual
+
+__all__ = ["AlteredBone", "Feature", "Individual", "Landmarks", "altered", "individual", "landmarks"]
