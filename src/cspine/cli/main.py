@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cspine import __version__
-from cspine.cli import bundle, demo, detect, evaluate, info, phantom, train
+from cspine.cli import bundle, dataset, demo, detect, evaluate, info, phantom, train
 
 HELP = "Finds, names and locates fractures of the cervical spine in CT."
 EPILOG = """\b
@@ -52,6 +52,7 @@ app.command("detect")(detect.detect)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(dataset.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")

@@ -19,6 +19,9 @@ Precision = Annotated[
     str | None,
     typer.Option("--precision", help="f32, where bytes must repeat, or bf16, for speed; default: the bundle's."),
 ]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1024, help="Processes; default: one per processor.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines, and nothing else.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print timings, and the traceback of an internal error.")

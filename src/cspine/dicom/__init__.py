@@ -15,6 +15,7 @@ from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
 from cspine.dicom.refusal import refusal
 from cspine.dicom.scan import scan
 from cspine.dicom.series import ScanResult, Series, Skipped, Study
+from cspine.dicom.slice_header import PixelState, SliceHeader, SliceHeaderReader
 from cspine.dicom.uids import derived_uid
 from cspine.dicom.vendors import Vendor
 from cspine.dicom.volume import to_volume
@@ -31,9 +32,12 @@ __all__ = [
     "LoadedSeries",
     "NotUsed",
     "Numbering",
+    "PixelState",
     "ScanResult",
     "Series",
     "Skipped",
+    "SliceHeader",
+    "SliceHeaderReader",
     "SliceRef",
     "StoredAs",
     "Study",

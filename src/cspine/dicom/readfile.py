@@ -5,7 +5,7 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
@@ -49,6 +49,22 @@ class NotReadable(Exception):
     """A file that is no image of a series; the text says why, for the list of skipped files."""
 
 
+@dataclass(frozen=True)
+class RawFile:
+    """The wanted elements of one file, and what its bytes say besides.
+
+    Attributes
+    ----------
+    head
+        The first bytes of the file, at least up to the pixel data where the plain reader understood it.
+    """
+
+    header: RawHeader
+    head: bytes
+    size: int
+    modified_ns: int
+
+
 class ImageReader:
     """Reads files and remembers what their images share."""
 
@@ -64,11 +80,12 @@ class ImageReader:
             Not a regular file, no permission, not DICOM, or DICOM without an image.
         """
         try:
-            raw, size = _read_raw(path)
+            file = read_raw(path)
         except PermissionError as error:
             raise NotReadable("no permission to read it") from error
         except OSError as error:
             raise NotReadable(f"cannot be read: {error.strerror or error}") from error
+        raw, size = file.header, file.size
         kind = self._kind(raw)
         if kind.sop_class_uid == DICOMDIR_CLASS or path.name.upper() == "DICOMDIR":
             raise NotReadable("a DICOMDIR: an index, not an image")
@@ -87,7 +104,16 @@ class ImageReader:
         return kind
 
 
-def _read_raw(path: Path) -> tuple[RawHeader, int]:
+def read_raw(path: Path, wanted: frozenset[int] = tags.WANTED) -> RawFile:
+    """Return the wanted elements of a file.
+
+    Raises
+    ------
+    NotReadable
+        Not a regular file, not DICOM, or damaged.
+    OSError
+        It cannot be opened.
+    """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise NotReadable("not a regular file")
@@ -98,7 +124,7 @@ def _read_raw(path: Path) -> tuple[RawHeader, int]:
         while True:
             head = os.pread(file.fileno(), amount, 0)
             try:
-                return parse(head, tags.WANTED), status.st_size
+                return RawFile(parse(head, wanted), head, status.st_size, status.st_mtime_ns)
             except NeedMore:
                 if len(head) >= status.st_size:
                     break
@@ -107,28 +133,28 @@ def _read_raw(path: Path) -> tuple[RawHeader, int]:
                 amount *= _GROWTH
             except Unusual:
                 break
-    return _by_pydicom(path, head[:132]), status.st_size
+    return RawFile(_by_pydicom(path, head[:132], wanted), head, status.st_size, status.st_mtime_ns)
 
 
-def _by_pydicom(path: Path, start: bytes) -> RawHeader:
+def _by_pydicom(path: Path, start: bytes, wanted: frozenset[int]) -> RawHeader:
     if start[128:] != b"DICM" and not _looks_naked(start):
         raise NotReadable("not a DICOM file")
     try:
         with warnings.catch_warnings():  # oddities are judged by what was found, not by pydicom's remarks
             warnings.simplefilter("ignore")
-            return _raw_of(_dataset(path, [*tags.WANTED, PIXEL_DATA]))
+            return _raw_of(_dataset(path, wanted), wanted)
     except FOREIGN_ERRORS as error:
         raise NotReadable(f"damaged DICOM file: {type(error).__name__}: {error}") from error
 
 
-def _dataset(path: Path, wanted: Iterable[int]) -> pydicom.Dataset:
-    return pydicom.dcmread(path, force=True, defer_size=_DEFER_BYTES, specific_tags=list(wanted))
+def _dataset(path: Path, wanted: frozenset[int]) -> pydicom.Dataset:
+    return pydicom.dcmread(path, force=True, defer_size=_DEFER_BYTES, specific_tags=[*wanted, PIXEL_DATA])
 
 
-def _raw_of(dataset: pydicom.Dataset) -> RawHeader:
+def _raw_of(dataset: pydicom.Dataset, wanted: frozenset[int]) -> RawHeader:
     implicit, little = dataset.original_encoding
     values: dict[int, bytes] = {}
-    for tag in tags.WANTED:
+    for tag in wanted:
         item = dataset.get_item(tag) if tag in dataset else None
         if isinstance(item, RawDataElement):
             values[tag] = bytes(item.value or b"")

@@ -1,0 +1,17 @@
+"""`cspine data`: a data set on disk, from its index to what a model is trained on. Needs the extra ``data``."""
+
+import typer
+
+from cspine.cli import dataset_index
+
+app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Index, filter, split, check and prepare a data set."
+)
+
+
+@app.callback()
+def group() -> None:
+    """Index, filter, split, check and prepare a data set; needs: pip install 'cspine[data]'."""
+
+
+app.command("index")(dataset_index.index)
