@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cspine.datasets import Layout, PhantomPlan, layout_named, write_phantoms
-from cspine.domain import ConfigError, Rejected, Volume
+from cspine.domain import ConfigError, LabelMap, Rejected, Volume
 from cspine.phantom import Case, PhantomSpec, make_case
 from cspine.stores import open_source, read_nifti
 from tests.models.coded import coded_case
@@ -20,7 +20,8 @@ def fast_case(spec: PhantomSpec, threads: int = 1) -> Case:
     """Return a coded neck with the noise of a specification: a phantom takes half a minute of processor time."""
     volume, labels, truth = coded_case(spacing_mm=(4.0, 3.0, 3.0))
     noise = np.random.default_rng(spec.seed).normal(0, 10, volume.hu.shape)
-    return Case(Volume(volume.grid, (volume.hu + noise).astype(np.float32)), labels, truth)
+    nothing = LabelMap(volume.grid, np.zeros(volume.grid.shape, np.uint8))
+    return Case(Volume(volume.grid, (volume.hu + noise).astype(np.float32)), labels, truth, nothing, nothing)
 
 
 @pytest.fixture(scope="module", autouse=True)

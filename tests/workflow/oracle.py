@@ -69,7 +69,9 @@ def coded_series(top: Vertebra = Vertebra.C1, **changes: object) -> tuple[Loaded
 
 def coded_phantom(spec: PhantomSpec, threads: int = 1) -> Case:
     """Return a coded neck in place of a phantom, which takes half a minute of processor time."""
-    return Case(*coded_case(spacing_mm=SPACING_MM))
+    volume, labels, truth = coded_case(spacing_mm=SPACING_MM)
+    nothing = LabelMap(volume.grid, np.zeros(volume.grid.shape, np.uint8))
+    return Case(volume, labels, truth, nothing, nothing)
 
 
 def write_coded(folder: Path, study_uid: str, *, top: Vertebra = Vertebra.C1, series_uid: str | None = None) -> Path:

@@ -27,7 +27,7 @@ import numpy as np
 
 from cspine.datasets.nifti import nifti_bytes
 from cspine.dicom import Numbering, StoredAs, StudyHeader, Vendor, write_ct_series
-from cspine.domain import ConfigError, GroundTruth, Location, Rejected
+from cspine.domain import ConfigError, FractureTruth, GroundTruth, MimicTruth, Rejected, WorldBox
 from cspine.phantom import PROCEDURAL, Case, PhantomSpec, make_case, sample_spec
 
 TRUTH_SCHEMA = "1.0"
@@ -160,7 +160,8 @@ def truth_document(spec: PhantomSpec, truth: GroundTruth) -> dict[str, Any]:
             }
             for v in truth.vertebrae
         ],
-        "fractures": [_fracture(place) for place in truth.fractures],
+        "fractures": [_fracture(fracture) for fracture in truth.fractures],
+        "mimics": [_mimic(mimic) for mimic in truth.mimics],
     }
 
 
@@ -271,6 +272,25 @@ def _name_of(value: object) -> str:
     raise TypeError(f"a phantom specification holds a {type(value).__name__}")
 
 
-def _fracture(place: Location) -> dict[str, Any]:
-    box = [list(place.box_lps_mm.min_lps_mm), list(place.box_lps_mm.max_lps_mm)]
-    return {"probability": place.probability, "type": place.type, "box_lps_mm": box}
+def _fracture(fracture: FractureTruth) -> dict[str, Any]:
+    return {
+        "type": fracture.type,
+        "vertebra": fracture.vertebra.name if fracture.vertebra else None,
+        "severity": fracture.severity,
+        "age": fracture.age,
+        "family": fracture.family,
+        "counted": fracture.counted,
+        "box_lps_mm": _corners(fracture.box_lps_mm),
+    }
+
+
+def _mimic(mimic: MimicTruth) -> dict[str, Any]:
+    return {
+        "kind": mimic.kind,
+        "vertebra": mimic.vertebra.name if mimic.vertebra else None,
+        "box_lps_mm": _corners(mimic.box_lps_mm),
+    }
+
+
+def _corners(box: WorldBox | None) -> list[list[float]] | None:
+    return None if box is None else [list(box.min_lps_mm), list(box.max_lps_mm)]

@@ -27,13 +27,12 @@ from cspine.domain.findings import (
     Findings,
     Flag,
     FlagCode,
-    GroundTruth,
     Location,
     VertebraFinding,
-    VertebraTruth,
 )
 from cspine.domain.grid import CANONICAL_DIRECTIONS, AxisOrder, Grid
 from cspine.domain.resample import resample, resample_labels
+from cspine.domain.truth import FractureTruth, GroundTruth, MimicTruth, VertebraTruth
 from cspine.domain.vertebra import CERVICAL, Vertebra
 from cspine.domain.volume import LabelMap, Volume
 
@@ -55,11 +54,13 @@ __all__ = [
     "Findings",
     "Flag",
     "FlagCode",
+    "FractureTruth",
     "Grid",
     "GroundTruth",
     "InputError",
     "LabelMap",
     "Location",
+    "MimicTruth",
     "NoImages",
     "NotAVolume",
     "OutOfScope",

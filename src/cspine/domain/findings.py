@@ -1,4 +1,4 @@
-"""What the system says about a study, and what is true of a phantom: one vocabulary for both.
+"""What the system says about a study; `truth` says what is true of a phantom in the same vocabulary.
 
 Findings know no UIDs, no files and no patient: `cspine.report` joins them with the source series.
 """
@@ -186,31 +186,6 @@ class Analysis:
     findings: Findings
     labels: LabelMap
     fracture_map: Volume | None = None
-
-
-@dataclass(frozen=True)
-class VertebraTruth:
-    """The truth about one vertebra of a phantom; fields as in `VertebraFinding`."""
-
-    vertebra: Vertebra
-    center_lps_mm: tuple[float, float, float]
-    visible_fraction: float
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """What is true of a phantom case.
-
-    Attributes
-    ----------
-    vertebrae
-        Every vertebra of which any part lies in the scanned field, head to foot.
-    fractures
-        Every fracture, in the vocabulary of the findings.
-    """
-
-    vertebrae: tuple[VertebraTruth, ...]
-    fractures: tuple[Location, ...] = ()
 
 
 def _check_probability(value: float, where: str) -> None:

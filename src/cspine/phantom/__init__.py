@@ -1,7 +1,17 @@
 """A cervical spine CT with known truth, made from nothing but a specification."""
 
 from cspine.phantom.anatomy import PROCEDURAL
-from cspine.phantom.case import Case, make_case, make_subject, scan_subject
+from cspine.phantom.case import Case, fracture_boxes, make_case, make_subject, scan_subject
+from cspine.phantom.fractures import (
+    Fracture,
+    FractureAge,
+    FractureMix,
+    FractureType,
+    Side,
+    SliceBox,
+    parse_fracture,
+    sample_fractures,
+)
 from cspine.phantom.posture import Posture
 from cspine.phantom.render import RIB, SKULL, TissueMap, render_tissue
 from cspine.phantom.scanner import Scanner, sample_scanner
@@ -40,22 +50,31 @@ __all__ = [
     "Coverage",
     "Field",
     "Foramina",
+    "Fracture",
+    "FractureAge",
+    "FractureMix",
+    "FractureType",
     "Fusion",
     "FusionKind",
     "PhantomSpec",
     "Posture",
     "Scanner",
+    "Side",
+    "SliceBox",
     "Spine",
     "Subject",
     "Tissue",
     "TissueMap",
     "Variants",
     "check_training_allowed",
+    "fracture_boxes",
     "make_case",
     "make_subject",
+    "parse_fracture",
     "render_tissue",
     "sample_body",
     "sample_coverage",
+    "sample_fractures",
     "sample_scanner",
     "sample_spec",
     "sample_variants",

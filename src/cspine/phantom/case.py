@@ -1,6 +1,6 @@
 """From a specification to a scanned case with its truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +10,8 @@ from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural
 from cspine.phantom.assembly import assemble
 from cspine.phantom.discs import Discs, sample_discs
 from cspine.phantom.features import individual
+from cspine.phantom.fractures import SliceBox, place_fractures
+from cspine.phantom.fractures.truth import fracture_truth, healed_truth, slice_boxes
 from cspine.phantom.posture import orientations
 from cspine.phantom.raster import Slab, box_corners, farthest_mm, over_slabs
 from cspine.phantom.render import render_hu, render_labels
@@ -38,11 +40,22 @@ class Case:
     ----------
     labels
         Every vertebra with a bone, C1 … T8, on the grid of the volume.
+    fractures
+        On the grid of the volume: value k where ``truth.fractures[k - 1]`` is, 0 elsewhere.
+    mimics
+        On the grid of the volume: value k where ``truth.mimics[k - 1]`` is, 0 elsewhere.
     """
 
     volume: Volume
     labels: LabelMap
     truth: GroundTruth
+    fractures: LabelMap
+    mimics: LabelMap
+
+
+def fracture_boxes(case: Case) -> tuple[SliceBox, ...]:
+    """Return the box of every fracture in every slice, as RSNA 2022 gives them: top-left column and row, and size."""
+    return slice_boxes(case.fractures, case.truth.fractures)
 
 
 def make_subject(spec: PhantomSpec) -> Subject:
@@ -54,7 +67,8 @@ def make_subject(spec: PhantomSpec) -> Subject:
     person = individual(spec.variants, anatomy, discs, _stream(spec.seed, _VARIANTS))
     skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale, individual=person)
     seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
-    return Subject(skeleton, spec.body, sample_warp(posture, spec.warp_mm), seed, spec.fillings)
+    warp = sample_warp(posture, spec.warp_mm)
+    return Subject(skeleton, spec.body, warp, seed, spec.fillings, place_fractures(skeleton, spec.fractures))
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +93,11 @@ def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
     around = around_grid(subject, grid)
     whole = Volume(around, render_hu(subject, around, threads))
     volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole)
-    return Case(volume, render_labels(subject, grid, threads), ground_truth(subject, grid, spec.scanner, threads))
+    truth = ground_truth(subject, grid, spec.scanner, threads)
+    fractures, broken = fracture_truth(subject.fractures, grid, subject.warp)
+    mimics, healed = healed_truth(subject.fractures, grid, subject.warp)
+    truth = replace(truth, fractures=broken, mimics=healed)
+    return Case(volume, render_labels(subject, grid, threads), truth, fractures, mimics)
 
 
 def field_grid(subject: Subject, spec: PhantomSpec) -> Grid:

@@ -1,16 +1,17 @@
 """Paint a skeleton onto a grid: bone labels, tissue classes for training, Hounsfield units for the scanner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage, special
 
 from cspine.domain import Grid, LabelMap, Vertebra
 from cspine.phantom.density import cortex_at
+from cspine.phantom.fractures.broken import BrokenBone, Envelope
 from cspine.phantom.inlay import with_inlays
 from cspine.phantom.joints import JointedBone
 from cspine.phantom.raster import Hits, Slab, over_slabs
-from cspine.phantom.skeleton import Bone, PlacedBone
+from cspine.phantom.skeleton import Bone, PlacedBone, mean_scale
 from cspine.phantom.soft_tissue import paint_body, paint_tissue
 from cspine.phantom.subject import Subject
 from cspine.phantom.tissue import Tissue
@@ -42,6 +43,7 @@ _WARP_STEP_MM = 10.0
 _TEXTURE_NODES = 64
 _TEXTURE_MM, _BROAD_MM, _BLOB_MM = 0.35, 2.1, 1.1  # trabeculae, uneven density, dental fillings
 _METAL_HU = 9000.0
+_COMPACTED_HU = np.float32(260.0)  # bone pushed into bone
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def render_tissue(subject: Subject, grid: Grid, threads: int = 1) -> TissueMap:
     def work(slab: Slab) -> None:
         labels, classes = bones[slab.slices].reshape(-1), tissue[slab.slices].reshape(-1)
         nearest = np.zeros(labels.size, dtype=np.float32)
-        for placed in subject.skeleton.bones:
+        for placed in subject.bones:
             for hits in slab.hits(placed, 0.0):
                 deepest = hits.distance_mm < nearest[hits.flat]
                 flat, distance = hits.flat[deepest], hits.distance_mm[deepest]
@@ -96,7 +98,7 @@ def render_tissue(subject: Subject, grid: Grid, threads: int = 1) -> TissueMap:
 def render_labels(subject: Subject, grid: Grid, threads: int = 4) -> LabelMap:
     """Label the voxels whose centers lie in a vertebra."""
     labels = np.zeros(grid.shape, dtype=np.uint8)
-    vertebrae = [p for p in subject.skeleton.bones if p.bone.vertebra is not None]
+    vertebrae = [p for p in subject.bones if p.bone.vertebra is not None]
 
     def work(slab: Slab) -> None:
         flat_labels = labels[slab.slices].reshape(-1)
@@ -123,7 +125,10 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
 
     def work(slab: Slab) -> None:
         flat_hu = hu[slab.slices].reshape(-1)
-        for placed in subject.skeleton.bones:
+        for placed in subject.bones:
+            if isinstance(placed.bone, BrokenBone):
+                _paint_broken(flat_hu, placed, slab, textures, width)
+                continue
             for hits in slab.hits(placed, width / 2):
                 cover = np.clip(0.5 - hits.distance_mm / width, 0, 1)
                 bone = _bone_hu(placed, hits, textures, width)
@@ -133,6 +138,29 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
 
     over_slabs(grid, subject.warp, work, threads)
     return hu
+
+
+def _paint_broken(
+    flat_hu: np.ndarray, placed: PlacedBone, slab: Slab, textures: list[np.ndarray], width_mm: float
+) -> None:
+    """Paint the pieces of a broken bone, what fills its gaps, and brighter bone where pieces meet."""
+    broken = placed.bone
+    assert isinstance(broken, BrokenBone)
+    scale, whole = mean_scale(placed), replace(placed, bone=broken.bone)
+    width = width_mm / scale
+    for hits in slab.hits(replace(placed, bone=Envelope(broken)), width_mm / 2):
+        cover, bone = np.zeros(len(hits.flat), np.float32), np.zeros(len(hits.flat), np.float32)
+        for share in broken.shares(hits.own_mm, width):
+            source = Hits(hits.flat[share.which], share.distance_mm * np.float32(scale), share.source_mm)
+            bone[share.which] += share.cover * (_bone_hu(whole, source, textures, width_mm) + share.harder_hu)
+            cover[share.which] += share.cover
+        was, filler = broken.gap_filling(hits.own_mm, width)
+        bone /= np.maximum(cover, 1e-6)
+        bone += _COMPACTED_HU * np.clip(cover - 1, 0, 1)
+        cover = np.minimum(cover, 1)
+        left = np.clip(was - cover, 0, 1)
+        soft = flat_hu[hits.flat]
+        flat_hu[hits.flat] = cover * bone + left * filler + (1 - cover - left) * soft
 
 
 def _bone_classes(placed: PlacedBone, depth: np.ndarray, own_mm: np.ndarray, thinnest_mm: float) -> np.ndarray | int:

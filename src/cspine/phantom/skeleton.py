@@ -70,6 +70,11 @@ class PlacedBone:
     usual: Bone | None = None
 
 
+def mean_scale(placed: PlacedBone) -> float:
+    """Return the mean factor from own mm to body mm."""
+    return float(np.cbrt(abs(np.linalg.det(placed.to_body[:3, :3]))))
+
+
 @dataclass(frozen=True, eq=False)
 class Skeleton:
     """All bones of one phantom.

@@ -10,9 +10,12 @@ from cspine.domain import ConfigError, Vertebra
 from cspine.phantom.anatomy import LOWEST_BONE, MEAN_SCALE, PROCEDURAL, is_evaluation_only
 from cspine.phantom.body import Body, sample_body
 from cspine.phantom.density import BoneDensity, sample_density
+from cspine.phantom.fractures import Fracture
 from cspine.phantom.posture import Posture, sample_posture
 from cspine.phantom.scanner import Scanner, sample_scanner
 from cspine.phantom.variants import Variants, sample_variants
+
+_MOST_FRACTURES = 255  # they are told apart by a byte
 
 
 class Field(StrEnum):
@@ -79,6 +82,8 @@ class PhantomSpec:
         Share of the teeth that is metal.
     variants
         What is unusual about the bones; by default nothing.
+    fractures
+        At levels that the coverage shows.
     """
 
     seed: int
@@ -95,6 +100,7 @@ class PhantomSpec:
     scanner: Scanner = field(default_factory=Scanner)
     coverage: Coverage = field(default_factory=Coverage)
     variants: Variants = field(default_factory=Variants)
+    fractures: tuple[Fracture, ...] = ()
 
     def __post_init__(self) -> None:
         limits = (
@@ -108,11 +114,20 @@ class PhantomSpec:
                 raise ConfigError(f"phantom {self.seed}: {name} is {value}, must be {low} … {high}")
         if self.anatomy != PROCEDURAL and not Path(self.anatomy).is_dir():
             raise ConfigError(f"phantom {self.seed}: anatomy {self.anatomy!r} is neither {PROCEDURAL!r} nor a folder")
+        top, bottom = self.coverage.top, self.coverage.bottom
+        for fracture in self.fractures:
+            if not top <= fracture.vertebra <= bottom:
+                raise ConfigError(
+                    f"phantom {self.seed}: {fracture.name} lies outside the coverage, which runs from {top.name} "
+                    f"to {bottom.name}: cover the level or leave the fracture out"
+                )
+        if len(self.fractures) > _MOST_FRACTURES:
+            raise ConfigError(f"phantom {self.seed}: {len(self.fractures)} fractures, at most {_MOST_FRACTURES}")
 
     @property
     def family(self) -> str:
-        """``"A"`` may train, ``"B"`` only evaluates."""
-        return self.scanner.family
+        """``"A"`` may train, ``"B"`` only evaluates: when the scanner or any fracture is of family B."""
+        return max(self.scanner.family, *(fracture.family for fracture in self.fractures), "A")
 
 
 def check_training_allowed(spec: PhantomSpec) -> None:
@@ -121,7 +136,7 @@ def check_training_allowed(spec: PhantomSpec) -> None:
     Raises
     ------
     ConfigError
-        The anatomy is for evaluation only, or the scanner is of family B.
+        The anatomy is for evaluation only, or the scanner or a fracture is of family B.
     """
     if is_evaluation_only(spec.anatomy):
         raise ConfigError(f"phantom {spec.seed}: anatomy {spec.anatomy!r} is for evaluation only and must not train")

@@ -1,12 +1,14 @@
 """One person in one posture, before any scanner: everything that a rendering needs."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.phantom.body import Body
-from cspine.phantom.skeleton import Skeleton
+from cspine.phantom.fractures import PlacedFracture, broken_bones
+from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.warp import Warp
 
 
@@ -22,6 +24,8 @@ class Subject:
         Soft tissue and bone texture are drawn from this, the same on every grid.
     fillings
         Share of the teeth that is metal, 0 … 1.
+    fractures
+        Of bones of the skeleton, which itself is whole: soft tissue hangs on it.
     """
 
     skeleton: Skeleton
@@ -29,6 +33,12 @@ class Subject:
     warp: Warp
     tissue_seed: int
     fillings: float = 0.0
+    fractures: tuple[PlacedFracture, ...] = ()
+
+    @cached_property
+    def bones(self) -> tuple[PlacedBone, ...]:
+        """All bones, broken where they are."""
+        return broken_bones(self.skeleton.bones, self.fractures)
 
     def rng(self) -> np.random.Generator:
         """Return a fresh generator for soft tissue and texture."""

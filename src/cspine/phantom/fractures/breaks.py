@@ -1,0 +1,202 @@
+"""What a break does to a solid: surfaces that open, and fragments that move, told without knowing whose bone it is.
+
+Everything is in mm of one frame, that of the distance function which is broken. The same breaks cut a `Bone` of the
+phantom or any other object with a signed distance, such as a vertebra's mask in a real scan.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from cspine.phantom.fractures.surfaces import Surface
+
+_FADE = 0.4  # share of the reach over which a crack closes
+_BLOOD_HU = 45.0
+
+
+@dataclass(frozen=True, eq=False)
+class Break:
+    """A surface with a gap: what lies within half the gap of the surface is filled, what lies beside it hardened.
+
+    Attributes
+    ----------
+    gap_mm
+        Width where it is open.
+    filler_hu
+        What fills the gap.
+    margin_hu, margin_mm
+        What is added to bone at the surface, and over which distance it fades: compacted or sclerotic edges.
+    center_mm, reach_mm
+        The gap closes toward this distance from this point; without a point it is open everywhere.
+    """
+
+    surface: Surface
+    gap_mm: float
+    filler_hu: float = _BLOOD_HU
+    margin_hu: float = 0.0
+    margin_mm: float = 0.8
+    center_mm: np.ndarray | None = None
+    reach_mm: float = np.inf
+
+    @property
+    def shows(self) -> bool:
+        """Whether it changes anything."""
+        return self.gap_mm > 0 or self.margin_hu != 0
+
+    def strength_at(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return float32 (N,), 0 … 1: how far it is open at points (N, 3)."""
+        if self.center_mm is None or not np.isfinite(self.reach_mm):
+            return np.ones(len(points_mm), dtype=np.float32)
+        away = np.linalg.norm(points_mm - self.center_mm.astype(np.float32), axis=1)
+        open_: np.ndarray = np.clip((self.reach_mm - away) / (_FADE * self.reach_mm), 0, 1)
+        return open_.astype(np.float32)
+
+    def gap_share(self, points_mm: np.ndarray, width_mm: float) -> np.ndarray:
+        """Return which share of a sample of that width the gap takes, float32 (N,)."""
+        signed = self.surface.signed_mm(points_mm)
+        half, reach = self.strength_at(points_mm) * np.float32(self.gap_mm / 2), np.float32(width_mm / 2)
+        overlap = np.minimum(signed + reach, half) - np.maximum(signed - reach, -half)
+        share: np.ndarray = np.clip(overlap / np.float32(width_mm), 0, 1)
+        return share
+
+    def hardening_hu(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return what is added to the bone at points, float32 (N,)."""
+        if self.margin_hu == 0:
+            return np.zeros(len(points_mm), dtype=np.float32)
+        strength = self.strength_at(points_mm)
+        beyond = np.abs(self.surface.signed_mm(points_mm)) - strength * np.float32(self.gap_mm / 2)
+        falloff = np.exp(-((np.maximum(beyond, 0) / np.float32(self.margin_mm)) ** 2))
+        added: np.ndarray = np.float32(self.margin_hu) * strength * falloff
+        return added
+
+    def shows_at(self, points_mm: np.ndarray, half_mm: float) -> np.ndarray:
+        """Return bool (N,): whether the surface with its gap passes within half a sample."""
+        if not self.shows:
+            return np.zeros(len(points_mm), dtype=bool)
+        strength = self.strength_at(points_mm)
+        within = np.maximum(strength * np.float32(self.gap_mm / 2), np.float32(half_mm))
+        near: np.ndarray = (np.abs(self.surface.signed_mm(points_mm)) < within) & (strength > 0.05)
+        return near
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a fragment.
+
+    Attributes
+    ----------
+    sign
+        +1 when the fragment lies where the surface is negative, −1 where it is positive.
+    hinge
+        The fragment hangs on there: bone bends, nothing opens, nothing is true of it.
+    """
+
+    cut: Break
+    sign: int = 1
+    hinge: bool = False
+
+    def signed_mm(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return float32 (N,), negative on the side of the fragment."""
+        return self.cut.surface.signed_mm(points_mm) * np.float32(self.sign)
+
+    @property
+    def half_gap_mm(self) -> float:
+        """Half the gap, none at a hinge."""
+        return 0.0 if self.hinge else self.cut.gap_mm / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Fragment:
+    """A piece of bone within its faces, moved rigidly.
+
+    Attributes
+    ----------
+    move
+        4×4: where it was → where it is.
+    """
+
+    faces: tuple[Face, ...]
+    move: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    @cached_property
+    def back(self) -> np.ndarray:
+        """4×4 float32: where it is → where it was."""
+        return np.linalg.inv(self.move).astype(np.float32)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether it left its place."""
+        return not np.array_equal(self.move, np.eye(4))
+
+    def sources(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return where points (N, 3) of the moved fragment came from."""
+        if not self.is_moved:
+            return points_mm
+        source: np.ndarray = points_mm @ self.back[:3, :3].T + self.back[:3, 3]
+        return source
+
+    def region_mm(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return float32 (N,), negative within the faces before any moved or opened."""
+        return _largest([face.signed_mm(points_mm) for face in self.faces])
+
+    def retreat_mm(self, points_mm: np.ndarray, direction: float) -> np.ndarray:
+        """Return the region when every face retreats by half its gap, inward (+1) or outward (−1)."""
+        return _largest([f.signed_mm(points_mm) + np.float32(direction * f.half_gap_mm) for f in self.faces])
+
+    def face_shows(self, points_mm: np.ndarray, half_mm: float) -> np.ndarray:
+        """Return bool (N,): whether a broken face of the region passes within half a sample."""
+        signed = np.stack([face.signed_mm(points_mm) for face in self.faces])
+        limits = np.array([max(face.half_gap_mm, half_mm) for face in self.faces], dtype=np.float32)[:, None]
+        shown = np.array([face.cut.shows and not face.hinge for face in self.faces])[:, None]
+        within = (signed < limits).all(axis=0)
+        near: np.ndarray = within & (shown & (np.abs(signed) < limits)).any(axis=0)
+        return near
+
+    def hardening_hu(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return what is added to bone beside the broken faces, float32 (N,); little away from the fragment."""
+        total = np.zeros(len(points_mm), dtype=np.float32)
+        for face in self.faces:
+            if not face.hinge and face.cut.margin_hu:
+                others = [f.signed_mm(points_mm) for f in self.faces if f is not face]
+                beside = np.maximum(_largest(others), 0) if others else np.float32(0)
+                total += face.cut.hardening_hu(points_mm) * np.exp(-beside)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Breaks:
+    """All that one fracture does to one solid.
+
+    Attributes
+    ----------
+    cracks
+        Surfaces that open without freeing a piece.
+    fragments
+        Pieces; of two that overlap the earlier one has the place.
+    filler_hu
+        What fills places that bone has left.
+    """
+
+    cracks: tuple[Break, ...] = ()
+    fragments: tuple[Fragment, ...] = ()
+    filler_hu: float = _BLOOD_HU
+
+    @classmethod
+    def joined(cls, parts: Iterable["Breaks"]) -> "Breaks":
+        """Return several fractures of one solid as one."""
+        every = tuple(parts)
+        cracks = tuple(crack for part in every for crack in part.cracks)
+        fragments = tuple(fragment for part in every for fragment in part.fragments)
+        return cls(cracks, fragments, every[0].filler_hu)
+
+
+def _largest(fields: list[np.ndarray]) -> np.ndarray:
+    largest = fields[0]
+    for other in fields[1:]:
+        largest = np.maximum(largest, other)
+    return largest
+
+
+__all__ = ["Break", "Breaks", "Face", "Fragment"]
