@@ -1,13 +1,13 @@
 """Artefacts that follow from projections: beam hardening, metal, paths for the noise.
 
-Everything here works on a coarse raster of each slice. A parallel-beam projector as one dense matrix is enough: the
+Everything here works on a coarse raster of each slice. A parallel-beam projector as one sparse matrix is enough: the
 artefacts are smooth, apart from those of metal, which have their own finer path.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
+from scipy import fft, sparse
 
 from cspine.phantom.noise import WATER_PER_MM
 
@@ -22,12 +22,12 @@ class Projector:
     Attributes
     ----------
     matrix
-        float32 (angle × detector, raster × raster), in units of pixels.
+        float32 (angle × detector, raster × raster), sparse, in units of pixels.
     angles, detectors, raster
         Counts.
     """
 
-    matrix: np.ndarray
+    matrix: sparse.csr_array
     angles: int
     detectors: int
     raster: int
@@ -41,22 +41,23 @@ class Projector:
         place = x.ravel() * np.cos(theta)[:, None] + y.ravel() * np.sin(theta)[:, None] + (detectors - 1) / 2
         low = np.floor(place).astype(int)
         part = (place - low).astype(np.float32)
-        matrix = np.zeros((angles, detectors, raster * raster), dtype=np.float32)
-        angle, pixel = np.mgrid[:angles, : raster * raster]
-        matrix[angle, low, pixel] = 1 - part
-        matrix[angle, low + 1, pixel] += part
-        return cls(matrix.reshape(angles * detectors, -1), angles, detectors, raster)
+        ray = (low + detectors * np.arange(angles)[:, None]).ravel()
+        pixel = np.tile(np.arange(raster * raster), angles)
+        weights = np.concatenate([1 - part.ravel(), part.ravel()])
+        where = (np.concatenate([ray, ray + 1]), np.concatenate([pixel, pixel]))
+        matrix = sparse.csr_array((weights, where), shape=(angles * detectors, raster * raster))
+        return cls(matrix, angles, detectors, raster)
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Return sinograms (N, angle, detector) of images (N, raster, raster), in pixels."""
-        flat = images.reshape(len(images), -1).astype(np.float32) @ self.matrix.T
-        return np.asarray(flat.reshape(len(images), self.angles, self.detectors))
+        flat = self.matrix @ np.ascontiguousarray(images.reshape(len(images), -1).T, dtype=np.float32)
+        return np.asarray(flat.T.reshape(len(images), self.angles, self.detectors))
 
     def reconstruct(self, sinograms: np.ndarray) -> np.ndarray:
         """Return filtered back projections (N, raster, raster) per pixel."""
         filtered = ramp_filtered(sinograms).reshape(len(sinograms), -1)
-        images = filtered.astype(np.float32) @ self.matrix * np.float32(np.pi / self.angles)
-        return np.asarray(images.reshape(-1, self.raster, self.raster))
+        images = self.matrix.T @ np.ascontiguousarray(filtered.T, dtype=np.float32) * np.float32(np.pi / self.angles)
+        return np.asarray(images.T.reshape(-1, self.raster, self.raster))
 
 
 def ramp_filtered(sinograms: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from cspine.phantom.features import individual
 from cspine.phantom.fractures import SliceBox, place_fractures
 from cspine.phantom.fractures.truth import fracture_truth, healed_truth, slice_boxes
 from cspine.phantom.posture import orientations
-from cspine.phantom.raster import Slab, box_corners, farthest_mm, over_slabs
+from cspine.phantom.raster import Slab, bounds_in_body_mm, box_corners, over_slabs, rough_bounds_mm
 from cspine.phantom.render import render_hu, render_labels
 from cspine.phantom.scanner import Scanner, native_grid, scan
 from cspine.phantom.skeleton import PlacedBone
@@ -92,7 +92,7 @@ def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
     hu = render_hu(subject, fine, threads)
     around = around_grid(subject, grid)
     whole = Volume(around, render_hu(subject, around, threads))
-    volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole)
+    volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole, threads=threads)
     truth = ground_truth(subject, grid, spec.scanner, threads)
     fractures, broken = fracture_truth(subject.fractures, grid, subject.warp)
     mimics, healed = healed_truth(subject.fractures, grid, subject.warp)
@@ -139,33 +139,38 @@ def ground_truth(subject: Subject, grid: Grid, scanner: Scanner, threads: int = 
     """Return every vertebra of which any part lies in the field.
 
     The visible fraction is the share of the bone's volume, on a fine lattice, inside the outer faces of the field
-    and inside the reconstruction circle.
+    and inside the reconstruction circle; it is 1 for a bone that lies inside as a whole, without counting.
     """
+    bones = {p.bone.vertebra: p for p in subject.skeleton.bones if p.bone.vertebra and _may_be_seen(p, grid, subject)}
+    cut = {v: p for v, p in bones.items() if not _is_whole(p, grid, scanner, subject)}
+    shares = dict.fromkeys(bones, 1.0) | _visible_shares(cut, subject, grid, scanner, threads)
     centers = subject.centers_lps_mm
-    bones = [p for p in subject.skeleton.bones if p.bone.vertebra is not None and _may_be_seen(p, grid, subject)]
+    return GroundTruth(tuple(VertebraTruth(v, centers[v], shares[v]) for v in sorted(shares) if shares[v] > 0))
+
+
+def _visible_shares(
+    bones: dict[Vertebra, PlacedBone], subject: Subject, grid: Grid, scanner: Scanner, threads: int
+) -> dict[Vertebra, float]:
+    """Count how much of some bones a field shows."""
     if not bones:
-        return GroundTruth(())
-    lattice = _truth_lattice(np.array([centers[p.bone.vertebra] for p in bones if p.bone.vertebra is not None]))
-    totals, seen = np.zeros(len(bones), dtype=np.int64), np.zeros(len(bones), dtype=np.int64)
-    parts: list[tuple[int, int, int]] = []
+        return {}
+    centers = subject.centers_lps_mm
+    lattice = _truth_lattice(np.array([centers[v] for v in bones]))
+    parts: list[tuple[Vertebra, int, int]] = []
 
     def work(slab: Slab) -> None:
-        for k, placed in enumerate(bones):
+        for vertebra, placed in bones.items():
             for hits in slab.hits(placed, 0.0):
                 z, y, x = np.unravel_index(hits.flat, (slab.slices.stop - slab.start_slice, *lattice.shape[1:]))
                 world = lattice.to_world(np.stack([z + slab.start_slice, y, x], axis=1))
-                parts.append((k, len(world), int(in_field(grid, scanner, world).sum())))
+                parts.append((vertebra, len(world), int(in_field(grid, scanner, world).sum())))
 
     over_slabs(lattice, subject.warp, work, threads)
-    for k, total, inside in parts:
-        totals[k] += total
-        seen[k] += inside
-    truths = [
-        VertebraTruth(p.bone.vertebra, centers[p.bone.vertebra], float(seen[k] / totals[k]))
-        for k, p in enumerate(bones)
-        if p.bone.vertebra is not None and seen[k] > 0
-    ]
-    return GroundTruth(tuple(sorted(truths, key=lambda t: t.vertebra)))
+    shares = {}
+    for vertebra in bones:
+        total, inside = np.sum([(n, seen) for v, n, seen in parts if v == vertebra], axis=0)
+        shares[vertebra] = float(inside / total)
+    return shares
 
 
 def in_field(grid: Grid, scanner: Scanner, world_lps_mm: np.ndarray) -> np.ndarray:
@@ -180,9 +185,15 @@ def in_field(grid: Grid, scanner: Scanner, world_lps_mm: np.ndarray) -> np.ndarr
 
 def _may_be_seen(placed: PlacedBone, grid: Grid, subject: Subject) -> bool:
     ends = grid.to_world(box_corners(np.full(3, -0.5), np.array(grid.shape) - 0.5))[:, 2]
-    reach = farthest_mm(placed) + subject.warp.largest_mm
-    height = float(placed.to_body[2, 3])
-    return bool(ends.min() - reach < height < ends.max() + reach)
+    low, high = rough_bounds_mm(placed)[:, 2] + np.array([-1.0, 1.0]) * subject.warp.largest_mm
+    return bool(low < ends.max() and ends.min() < high)
+
+
+def _is_whole(placed: PlacedBone, grid: Grid, scanner: Scanner, subject: Subject) -> bool:
+    """Return whether a box round a bone lies inside the field, which is convex."""
+    low, high = bounds_in_body_mm(placed)
+    reach = subject.warp.largest_mm + _TRUTH_STEP_MM
+    return bool(in_field(grid, scanner, box_corners(low - reach, high + reach)).all())
 
 
 def _truth_lattice(centers_mm: np.ndarray) -> Grid:

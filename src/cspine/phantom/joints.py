@@ -1,6 +1,7 @@
 """Joint surfaces: where two bones would touch, both give way to a surface midway between them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from cspine.phantom.bones.primitives import Solid, smooth_min
 from cspine.phantom.skeleton import Bone
 
 _NEAR_MM = 7.0
+_CELL_MM = 3.0
+# Two distances change by at most this much from the middle of a cell to its farthest corner; 1.25 as in `raster`.
+_CELL_SLACK_MM = 2 * 1.25 * _CELL_MM * 0.87
 _CONTACT_EDGE_MM = 2.0  # over which a contact fades into an ordinary joint
 _BRIDGE_BLEND_MM = 2.5
 _BRIDGE_REACH_MM = 5.0
@@ -150,10 +154,13 @@ class JointedBone:
         points = np.asarray(points_mm, dtype=np.float32)
         distance = self.bone.distance_mm(points) * np.float32(self.scale)
         near = np.flatnonzero(np.abs(distance) < _NEAR_MM)
-        for neighbor in self.neighbors:
-            other = neighbor.distance_mm(points[near])
-            own, gap, _ = neighbor.meets(points[near], distance[near], other, self.gap_mm)
-            distance[near] = np.maximum(own, (distance[near] - other + gap) / 2)
+        if near.size and self.neighbors:
+            around = self._joints.at(points[near])
+            for k, neighbor in enumerate(self.neighbors):
+                some = near[(around >> k & 1).astype(bool)]
+                other = neighbor.distance_mm(points[some])
+                own, gap, _ = neighbor.meets(points[some], distance[some], other, self.gap_mm)
+                distance[some] = np.maximum(own, (distance[some] - other + gap) / 2)
         trimmed: np.ndarray = distance / np.float32(self.scale)
         return trimmed
 
@@ -172,3 +179,48 @@ class JointedBone:
             joined, _, fused = neighbor.meets(points[near], own, neighbor.distance_mm(points[near]), self.gap_mm)
             depth[near] = np.maximum(depth[near], -joined * fused)
         return depth
+
+    @cached_property
+    def _joints(self) -> "_Cells":
+        """Find where a neighbor can come closer than the gap: most of a bone is nowhere near one."""
+        low, high = self.bone.bounds_mm
+        counts = np.ceil((high - low + 2 * _NEAR_MM) / _CELL_MM).astype(int)
+        origin = (low + high - counts * _CELL_MM) / 2
+        axes = [origin[a] + (np.arange(counts[a]) + 0.5) * _CELL_MM for a in range(3)]
+        middles = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.float32)
+        own = self.bone.distance_mm(middles) * np.float32(self.scale)
+        near = np.flatnonzero(np.abs(own) < _NEAR_MM + _CELL_SLACK_MM / 2 * self.scale)
+        flags = np.zeros(len(middles), dtype=np.uint8)
+        for k, neighbor in enumerate(self.neighbors):
+            if neighbor.contacts:
+                flags[near] |= 1 << k
+                continue
+            # The midway surface trims where own + other < gap.
+            close = own[near] + neighbor.distance_mm(middles[near]) < self.gap_mm + _CELL_SLACK_MM * self.scale
+            flags[near[close]] |= 1 << k
+        return _Cells(origin.astype(np.float32), flags.reshape(counts))
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Flags of cubic cells.
+
+    Attributes
+    ----------
+    origin_mm
+        (3,) outer corner of the first cell.
+    flags
+        uint8 (x, y, z).
+    """
+
+    origin_mm: np.ndarray
+    flags: np.ndarray
+
+    def at(self, points_mm: np.ndarray) -> np.ndarray:
+        """Return the flags uint8 (N,) of points (N, 3); those beyond get the flags of the nearest cell."""
+        flat = np.zeros(len(points_mm), dtype=np.int32)
+        for axis, count in enumerate(self.flags.shape):
+            cell = ((points_mm[:, axis] - self.origin_mm[axis]) / np.float32(_CELL_MM)).astype(np.int32)
+            flat = flat * count + np.clip(cell, 0, count - 1)
+        flags: np.ndarray = self.flags.reshape(-1)[flat]
+        return flags

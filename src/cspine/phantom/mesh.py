@@ -93,16 +93,18 @@ class DistanceLattice:
 
     def at(self, points_mm: np.ndarray) -> np.ndarray:
         """Return float32 (N,) at points (N, 3); beyond the lattice the way to its box is added."""
-        index = (np.asarray(points_mm, dtype=np.float32) - self.origin_mm.astype(np.float32)) / np.float32(
-            self.pitch_mm
-        )
-        last = np.array(self.values_mm.shape, dtype=np.float32) - 1
-        nearest = np.clip(index, 0, last)
-        inside = np.empty(len(index), dtype=np.float32)
-        ndimage.map_coordinates(self.values_mm, nearest.T, output=inside, order=1, mode="nearest", prefilter=False)
-        excess = index - nearest
-        beyond = np.sqrt(np.einsum("ij,ij->i", excess, excess)) * np.float32(self.pitch_mm)
-        result: np.ndarray = inside + beyond
+        points = np.asarray(points_mm, dtype=np.float32)
+        nearest = np.empty((3, len(points)), dtype=np.float32)
+        beyond = np.zeros(len(points), dtype=np.float32)
+        for axis, last in enumerate(np.array(self.values_mm.shape, dtype=np.float32) - 1):
+            place = (points[:, axis] - np.float32(self.origin_mm[axis])) / np.float32(self.pitch_mm)
+            np.clip(place, 0, last, out=nearest[axis])
+            place -= nearest[axis]
+            beyond += place * place
+        inside = np.empty(len(points), dtype=np.float32)
+        ndimage.map_coordinates(self.values_mm, nearest, output=inside, order=1, mode="nearest", prefilter=False)
+        np.sqrt(beyond, out=beyond)
+        result: np.ndarray = inside + beyond * np.float32(self.pitch_mm)
         return result
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage, special
 
-from cspine.domain import Grid, LabelMap, Vertebra
+from cspine.domain import Grid, LabelMap, Vertebra, resample
 from cspine.phantom.density import cortex_at
 from cspine.phantom.fractures.broken import BrokenBone, Envelope
 from cspine.phantom.inlay import with_inlays
@@ -230,20 +230,28 @@ def _warped_tissue(subject: Subject, grid: Grid) -> np.ndarray:
 
 
 def _warped_body(subject: Subject, grid: Grid, rng: np.random.Generator, threads: int) -> np.ndarray:
+    """Paint soft tissue on a coarser grid, warp it there, and interpolate: a scanner blurs more than the steps."""
     z, y, x = (max(_BODY_STEP_MM, s) for s in grid.spacing_mm)
     coarse = grid.at_spacing((z, y, x))
-    background = paint_body(subject.skeleton, coarse, subject.body, rng)
-    hu = np.empty(grid.shape, dtype=np.float32)
-    index = _IndexMap(grid, coarse, subject.warp)
+    background = paint_body(subject.skeleton, coarse, subject.body, rng, threads)
+    if subject.warp.largest_mm > 0:
+        background = _warped(background, coarse, subject.warp, threads)
+    return background if coarse == grid else resample(background, coarse, grid, fill=-1000.0, threads=threads)
+
+
+def _warped(values: np.ndarray, grid: Grid, warp: Warp, threads: int) -> np.ndarray:
+    """Return values (slice, row, column) of the body as the warp lets them be seen on the same grid."""
+    moved = np.empty(grid.shape, dtype=np.float32)
+    index = _IndexMap(grid, grid, warp)
 
     def work(slab: Slab) -> None:
         for k in range(slab.slices.start, slab.slices.stop):
             ndimage.map_coordinates(
-                background, np.stack(index.plane(k)), output=hu[k], order=1, mode="nearest", prefilter=False
+                values, np.stack(index.plane(k)), output=moved[k], order=1, mode="nearest", prefilter=False
             )
 
-    over_slabs(grid, subject.warp, work, threads)
-    return hu
+    over_slabs(grid, warp, work, threads)
+    return moved
 
 
 class _IndexMap:

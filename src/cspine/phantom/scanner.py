@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft, ndimage, sparse
 
 from cspine.domain import CANONICAL_DIRECTIONS, Box, Grid, Volume, resample
 from cspine.phantom.artefacts import METAL_HU, hardening_hu, metal_error_hu
@@ -25,8 +25,7 @@ from cspine.phantom.noise import (
 from cspine.phantom.scanner_spec import Scanner, native_grid, sample_scanner
 
 HU_MIN, HU_MAX = -1024, 3071  # twelve bits and the usual rescale intercept
-_THREADS = 4
-_CHUNK = 8
+_CHUNK = 16
 _COARSE = 64
 _COARSE_Z_MM = 4.0
 _BODY_MM = 500.0
@@ -41,6 +40,7 @@ def scan(
     *,
     target: Grid | None = None,
     whole_body: Volume | None = None,
+    threads: int = 4,
 ) -> Volume:
     """Scan a body.
 
@@ -60,34 +60,30 @@ def scan(
         int16 HU, −1024 … 3071 inside the reconstruction circle; the same bytes for the same generator state.
     """
     grid = _grid_over(fine, scanner) if target is None else target
-    sharp = _sampled(hu_fine, fine, grid, scanner.thickness_mm)
+    body = _Sampler.of(hu_fine, fine, grid, scanner.thickness_mm)
     surroundings = _surroundings(hu_fine, fine, grid, scanner, whole_body)
-    metal = _metal_streaks(sharp, grid, surroundings, scanner.metal, rng)
-    motion = _motion(len(sharp), scanner, rng)
-    seed = int(rng.integers(2**63))
-    spectrum = NoiseSpectrum.of(scanner.kernel, grid.shape[1:], scanner.pixel_mm)
+    streaks = _MetalStreaks.of(grid, surroundings, scanner.metal, rng)
+    motion = _motion(grid.shape[0], scanner, rng)
+    noise = _Noise.of(grid, scanner, surroundings, int(rng.integers(2**63)))
     transfer = scanner.kernel.transfer(radial(grid.shape[1:], scanner.pixel_mm)).astype(np.float32)
-    mixture = slice_mixture(scanner.thickness_mm, scanner.spacing_mm)
     outside = _outside_circle(grid, scanner.circle_mm)
     out = np.empty(grid.shape, dtype=np.int16)
 
     def chunk(start: int) -> None:
-        stop = min(start + _CHUNK, len(sharp))
-        reach = len(mixture) // 2
-        white = [white_slice(seed, k + reach, grid.shape[1:]) for k in range(start - reach, stop + reach)]
+        stop = min(start + _CHUNK, grid.shape[0])
+        planes, white = body.planes(start, stop), noise.white(start, stop)
         for k in range(start, stop):
-            blurred = fft.irfft2(fft.rfft2(sharp[k]) * (transfer * motion(k)), grid.shape[1:])
-            mixed = sum(w * white[k - start + j] for j, w in enumerate(mixture))
-            plane = blurred + scanner.noise_hu * surroundings.noise(k, fft.rfft2(mixed), spectrum)
+            sharp = planes[k - start]
+            plane = fft.irfft2(fft.rfft2(sharp) * (transfer * motion(k)), grid.shape[1:])
+            noise.add_inplace(plane, k, white[k - start])
             plane += surroundings.shading(k)
-            if k in metal:
-                plane += metal[k]
-            np.clip(np.rint(plane), HU_MIN, HU_MAX, out=plane)
+            streaks.add_inplace(plane, k, sharp)
+            np.clip(np.rint(plane, out=plane), HU_MIN, HU_MAX, out=plane)
             plane[outside] = scanner.padding_hu
             out[k] = plane
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(chunk, range(0, len(sharp), _CHUNK)))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(chunk, range(0, grid.shape[0], _CHUNK)))
     return Volume(grid, out)
 
 
@@ -97,34 +93,48 @@ def _grid_over(fine: Grid, scanner: Scanner) -> Grid:
     return native_grid(scanner, (x, y, z), float(max(first[2], last[2])), float(min(first[2], last[2])))
 
 
-def _sampled(hu: np.ndarray, fine: Grid, grid: Grid, thickness_mm: float) -> np.ndarray:
-    """Average over the slice profile (a box) and sample on the native grid; float32."""
-    straight = np.abs(grid.directions - fine.directions).max() < 1e-6
-    if not straight:
-        profile = max(1, round(thickness_mm / fine.spacing_mm[0]))
-        return _sampled_obliquely(ndimage.uniform_filter1d(hu, profile, axis=0), fine, grid)
-    step = fine.spacing_mm[0]
-    center = (grid.index_map_to(fine)[0, 0] * np.arange(grid.shape[0])) + grid.index_map_to(fine)[0, 3]
-    half = max(thickness_mm / step, 1.0) / 2
-    edges = np.arange(fine.shape[0])
-    cover = np.minimum(center[:, None] + half, edges + 0.5) - np.maximum(center[:, None] - half, edges - 0.5)
-    weights = (np.clip(cover, 0, None) / (2 * half)).astype(np.float32)
-    out = np.empty(grid.shape, dtype=np.float32)
+@dataclass(frozen=True, eq=False)
+class _Sampler:
+    """The body seen without blur and noise: averaged over the slice profile (a box), sampled on the native grid.
 
-    def chunk(start: int) -> None:
-        part = weights[start : start + _CHUNK]
-        means = np.empty((len(part), *fine.shape[1:]), dtype=np.float32)
-        for k, weight in enumerate(part):
-            means[k] = -1000.0 * (1 - weight.sum())
-            for i in np.flatnonzero(weight):
-                means[k] += weight[i] * hu[i]
-        box = Box((start, 0, 0), (start + len(part), *grid.shape[1:]))
-        flat = grid.crop(box)
-        out[box.slices] = resample(means, _in_slices_of(flat, fine), flat, fill=-1000.0, threads=1)
+    Attributes
+    ----------
+    hu
+        float32 (slice, row, column) on `fine`; for turned slices the profile has been applied already.
+    weights
+        float32 (native slice, fine slice) of the profile, or ``None`` for turned slices.
+    """
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(chunk, range(0, grid.shape[0], _CHUNK)))
-    return out
+    hu: np.ndarray
+    fine: Grid
+    grid: Grid
+    weights: np.ndarray | None
+
+    @classmethod
+    def of(cls, hu: np.ndarray, fine: Grid, grid: Grid, thickness_mm: float) -> "_Sampler":
+        step = fine.spacing_mm[0]
+        if np.abs(grid.directions - fine.directions).max() > 1e-6:
+            profile = max(1, round(thickness_mm / step))
+            return cls(ndimage.uniform_filter1d(hu, profile, axis=0), fine, grid, None)
+        matrix = grid.index_map_to(fine)
+        center = (matrix[0, 0] * np.arange(grid.shape[0]) + matrix[0, 3])[:, None]
+        half = max(thickness_mm / step, 1.0) / 2
+        edges = np.arange(fine.shape[0])
+        cover = np.minimum(center + half, edges + 0.5) - np.maximum(center - half, edges - 0.5)
+        return cls(hu, fine, grid, (np.clip(cover, 0, None) / (2 * half)).astype(np.float32))
+
+    def planes(self, start: int, stop: int) -> np.ndarray:
+        """Return float32 planes (slice, row, column) of some native slices."""
+        part = self.grid.crop(Box((start, 0, 0), (stop, *self.grid.shape[1:])))
+        if self.weights is None:
+            return resample(self.hu, self.fine, part, fill=-1000.0, threads=1)
+        means = np.empty((stop - start, *self.fine.shape[1:]), dtype=np.float32)
+        for mean, weight in zip(means, self.weights[start:stop], strict=True):
+            used = np.flatnonzero(weight)
+            mean[:] = -1000.0 * (1 - weight.sum())
+            for i in used:
+                np.add(mean, weight[i] * self.hu[i], out=mean)
+        return resample(means, _in_slices_of(part, self.fine), part, fill=-1000.0, threads=1)
 
 
 def _in_slices_of(grid: Grid, fine: Grid) -> Grid:
@@ -135,23 +145,30 @@ def _in_slices_of(grid: Grid, fine: Grid) -> Grid:
     return Grid((grid.shape[0], *fine.shape[1:]), affine)
 
 
-def _sampled_obliquely(hu: np.ndarray, fine: Grid, grid: Grid) -> np.ndarray:
-    starts = range(0, grid.shape[0], _CHUNK)
-    parts = [Box((k, 0, 0), (min(k + _CHUNK, grid.shape[0]), *grid.shape[1:])) for k in starts]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        done = list(pool.map(lambda box: resample(hu, fine, grid.crop(box), fill=-1000.0), parts))
-    return np.concatenate(done)
+def _interpolation(count: int, step: float, raster: int, raster_step: float) -> sparse.csr_array:
+    """Return float32 (count, raster): linear weights from a raster to samples, both about the same middle.
 
-
-def _interpolation(count: int, step: float, raster: int, raster_step: float) -> np.ndarray:
-    """Return float32 (count, raster): linear weights from a raster to samples, both about the same middle."""
+    Sparse, not only for speed: dense products start threads of their own in each thread of ours.
+    """
     place = (np.arange(count) - (count - 1) / 2) * step / raster_step + (raster - 1) / 2
     place = np.clip(place, 0, raster - 1)
     low = np.minimum(place.astype(int), raster - 2)
     weights = np.zeros((count, raster), dtype=np.float32)
     weights[np.arange(count), low] = 1 - (place - low)
     weights[np.arange(count), low + 1] = place - low
-    return weights
+    return sparse.csr_array(weights)
+
+
+def _gather(spread: sparse.csr_array) -> sparse.csr_array:
+    """Return the means over samples that lead back from an image to its raster."""
+    sums = np.maximum(spread.sum(axis=0), 1e-6)
+    return sparse.csr_array(spread.T.multiply(1 / sums[:, None]), dtype=np.float32)
+
+
+def _spread(image: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array) -> np.ndarray:
+    """Return an image (row, column) interpolated by weights of rows and columns."""
+    wide: np.ndarray = (columns @ np.ascontiguousarray((rows @ image).T)).T
+    return wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,23 +191,18 @@ class _Surroundings:
     along_rows: np.ndarray
     elsewhere: np.ndarray
     dark: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
+    rows: sparse.csr_array
+    columns: sparse.csr_array
     path_mm: np.ndarray
 
-    def noise(self, k: int, white: np.ndarray, spectrum: NoiseSpectrum) -> np.ndarray:
-        """Return noise (row, column) of slice k from transformed white noise, relative to an average neck."""
-        shape = (len(self.rows), len(self.columns))
+    def noise_levels(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the standard deviations of streaks (row, 1) and of other noise (row, column) of slice k."""
         along = self.rows @ self._between(self.along_rows, k)
-        rest = self.rows @ self._between(self.elsewhere, k) @ self.columns.T
-        noise: np.ndarray = colored(white, spectrum.streaks, shape) * along[:, None]
-        noise += colored(white, spectrum.rest, shape) * rest
-        return noise
+        return along[:, None], _spread(self._between(self.elsewhere, k), self.rows, self.columns)
 
     def shading(self, k: int) -> np.ndarray:
         """Return the error of beam hardening (row, column) of slice k in HU."""
-        shading: np.ndarray = self.rows @ self._between(self.dark, k) @ self.columns.T
-        return shading
+        return _spread(self._between(self.dark, k), self.rows, self.columns)
 
     def paths(self, k: int) -> np.ndarray:
         """Return the largest water paths (2,) along rows and columns at slice k, in mm."""
@@ -218,7 +230,7 @@ def _surroundings(hu: np.ndarray, fine: Grid, grid: Grid, scanner: Scanner, whol
     coarse = Grid.from_axes((slices, _COARSE, _COARSE), (_COARSE_Z_MM, step, step), corner, CANONICAL_DIRECTIONS)
     body = resample(hu, fine, coarse, fill=-1000.0)
     if whole_body is not None:
-        covered = resample(np.ones(fine.shape, dtype=np.uint8), fine, coarse, fill=0.0)
+        covered = resample(np.broadcast_to(np.uint8(1), fine.shape), fine, coarse, fill=0.0)
         body = np.where(covered > 0.99, body, resample(whole_body.hu, whole_body.grid, coarse, fill=-1000.0))
     water = np.clip(body + 1000, 0, 3000) / 1000
     left_right, front_back = water.sum(axis=2) * step, water.sum(axis=1) * step
@@ -234,29 +246,79 @@ def _surroundings(hu: np.ndarray, fine: Grid, grid: Grid, scanner: Scanner, whol
     )
 
 
-def _metal_streaks(
-    sharp: np.ndarray, grid: Grid, surroundings: _Surroundings, strength: float, rng: np.random.Generator
-) -> dict[int, np.ndarray]:
-    """Return the streaks (row, column) in HU of every slice with metal."""
-    seed = int(rng.integers(2**63))
-    if strength == 0:
-        return {}
-    found = [k for k in range(len(sharp)) if float(sharp[k].max()) > METAL_HU]
-    raster = min(_METAL_RASTER, max(grid.shape[1:]))
-    step = max(grid.extent_mm[1:]) / raster
-    rows = _interpolation(grid.shape[1], grid.spacing_mm[1], raster, step)
-    columns = _interpolation(grid.shape[2], grid.spacing_mm[2], raster, step)
-    gather = tuple(w.T / np.maximum(w.sum(axis=0), 1e-6)[:, None] for w in (rows, columns))
+@dataclass(frozen=True, eq=False)
+class _Noise:
+    """Quantum noise of every slice; the same whichever slices are asked for together.
 
-    def one(k: int) -> np.ndarray:
-        metal = gather[0] @ (np.clip(sharp[k], 0, None) * (sharp[k] > METAL_HU)) @ gather[1].T
-        path = surroundings.paths(k) * WATER_PER_MM
-        streaks = metal_error_hu(metal, path, step, strength, np.random.default_rng([seed, k]))
-        image: np.ndarray = rows @ streaks @ columns.T
-        return image
+    Attributes
+    ----------
+    mixture
+        Weights of a slice's neighbors, which share quanta with it.
+    """
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return dict(zip(found, pool.map(one, found), strict=True))
+    shape: tuple[int, int]
+    noise_hu: float
+    mixture: np.ndarray
+    spectrum: NoiseSpectrum
+    surroundings: _Surroundings
+    seed: int
+
+    @classmethod
+    def of(cls, grid: Grid, scanner: Scanner, surroundings: _Surroundings, seed: int) -> "_Noise":
+        shape = grid.shape[1:]
+        spectrum = NoiseSpectrum.of(scanner.kernel, shape, scanner.pixel_mm)
+        mixture = slice_mixture(scanner.thickness_mm, scanner.spacing_mm)
+        return cls(shape, scanner.noise_hu, mixture, spectrum, surroundings, seed)
+
+    def white(self, start: int, stop: int) -> list[np.ndarray]:
+        """Return white noise (row, column) of some slices, thicker slices sharing it."""
+        if self.noise_hu == 0:
+            return [np.zeros(0)] * (stop - start)
+        reach = len(self.mixture) // 2
+        white = [white_slice(self.seed, k + reach, self.shape) for k in range(start - reach, stop + reach)]
+        if reach == 0:
+            return white
+        return [sum(w * white[k + j] for j, w in enumerate(self.mixture)) for k in range(stop - start)]
+
+    def add_inplace(self, plane: np.ndarray, k: int, white: np.ndarray) -> None:
+        """Add noise in HU to slice k (row, column)."""
+        if self.noise_hu == 0:
+            return
+        transform = fft.rfft2(white)
+        along, rest = self.surroundings.noise_levels(k)
+        for amplitude, level in ((self.spectrum.streaks, along), (self.spectrum.rest, rest)):
+            part = colored(transform, amplitude, self.shape)
+            part *= level * np.float32(self.noise_hu)
+            plane += part
+
+
+@dataclass(frozen=True, eq=False)
+class _MetalStreaks:
+    """Streaks of the slices with metal, made on a square raster that covers the image."""
+
+    strength: float
+    seed: int
+    step_mm: float
+    rows: sparse.csr_array
+    columns: sparse.csr_array
+    surroundings: _Surroundings
+
+    @classmethod
+    def of(cls, grid: Grid, surroundings: _Surroundings, strength: float, rng: np.random.Generator) -> "_MetalStreaks":
+        raster = min(_METAL_RASTER, max(grid.shape[1:]))
+        step = max(grid.extent_mm[1:]) / raster
+        rows = _interpolation(grid.shape[1], grid.spacing_mm[1], raster, step)
+        columns = _interpolation(grid.shape[2], grid.spacing_mm[2], raster, step)
+        return cls(strength, int(rng.integers(2**63)), step, rows, columns, surroundings)
+
+    def add_inplace(self, plane: np.ndarray, k: int, sharp: np.ndarray) -> None:
+        """Add the streaks of slice k in HU, if the body without blur holds metal there."""
+        if self.strength == 0 or float(sharp.max()) <= METAL_HU:
+            return
+        metal = _spread(np.where(sharp > METAL_HU, sharp, np.float32(0)), _gather(self.rows), _gather(self.columns))
+        path = self.surroundings.paths(k) * WATER_PER_MM
+        rng = np.random.default_rng([self.seed, k])
+        plane += _spread(metal_error_hu(metal, path, self.step_mm, self.strength, rng), self.rows, self.columns)
 
 
 class _Motion:

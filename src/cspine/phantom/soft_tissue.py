@@ -31,7 +31,7 @@ def paint_tissue(skeleton: Skeleton, grid: Grid, body: Body, rng: np.random.Gene
     return resample_labels(paint_classes(skeleton, straight, body, anatomy_seed, threads=1), straight, grid)
 
 
-def paint_body(skeleton: Skeleton, grid: Grid, body: Body, rng: np.random.Generator) -> np.ndarray:
+def paint_body(skeleton: Skeleton, grid: Grid, body: Body, rng: np.random.Generator, threads: int = 4) -> np.ndarray:
     """Paint everything but bone in HU, with texture; no noise and no blur, which are the scanner's.
 
     Returns
@@ -43,10 +43,10 @@ def paint_body(skeleton: Skeleton, grid: Grid, body: Body, rng: np.random.Genera
     straight = grid if _is_canonical(grid) else _straight_cover(grid)
     step = tuple(max(_BODY_STEP_MM, s) for s in straight.spacing_mm)
     coarse = straight.at_spacing((step[0], step[1], step[2]))
-    classes = paint_classes(skeleton, coarse, body, anatomy_seed, threads=4)
+    classes = paint_classes(skeleton, coarse, body, anatomy_seed, threads)
     table = hu_table(muscle=body.muscle_hu, fat=body.fat_hu, artery=body.artery_hu, vein=body.vein_hu)
-    hu = textured_hu(classes, table, coarse.spacing_mm, body.fatty_muscle, rng)
-    return hu if coarse == grid else resample(hu, coarse, grid, fill=-1000.0)
+    hu = textured_hu(classes, table, coarse.spacing_mm, body.fatty_muscle, rng=rng, threads=threads)
+    return hu if coarse == grid else resample(hu, coarse, grid, fill=-1000.0, threads=threads)
 
 
 def _is_canonical(grid: Grid) -> bool:

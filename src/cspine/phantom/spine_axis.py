@@ -15,10 +15,12 @@ from cspine.phantom.skeleton import PlacedBone, Skeleton
 
 # Middle of the canal and front of the body in the vertebra's own frame (mm toward the back), used where no bone
 # can be measured; from the mean sizes of shared morphometry (UMTRI 2017, Parihar).
-_CANAL_V = {1: 5.0, 2: 16.0, 3: 15.0, 4: 15.0, 5: 15.5, 6: 16.0, 7: 16.5}
-_FRONT_V = {1: -19.0, 2: -7.5, 3: -7.5, 4: -7.5, 5: -7.8, 6: -8.2, 7: -8.5}
-_THORACIC_CANAL_V = 18.0
-_THORACIC_FRONT_V = -10.0
+_CANAL_V = {1: 5.0, 2: 16.0, 3: 15.0, 4: 15.0, 5: 15.5, 6: 16.0, 7: 16.5, 8: 15.6, 9: 15.9, 10: 16.8, 11: 17.4}
+_FRONT_V = {1: -19.0, 2: -7.5, 3: -7.5, 4: -7.5, 5: -7.8, 6: -8.2, 7: -8.5, 8: -7.5, 9: -8.5, 10: -9.5, 11: -10.2}
+_THORACIC_CANAL_V = 18.4
+_THORACIC_FRONT_V = -10.8
+_CERVICAL_HALF_MM, _THORACIC_HALF_MM = (11.0, 7.8), (8.2, 8.3)  # half width and half depth of the canal
+_LOWEST_MEASURED = Vertebra.T2  # below, thoracic vertebrae differ little, and measuring one means making it
 _ABOVE_C1_MM = 17.0  # one level above C1 along its own axis
 _BELOW_LAST_MM = 21.0
 
@@ -56,10 +58,11 @@ class SpineAxis:
         """Fit the curve; canals and front walls are measured on the bones where there are any."""
         frames = sorted(skeleton.frames.items())
         bones = {b.bone.vertebra: b for b in skeleton.bones if b.bone.vertebra is not None}
+        measured = {v: b for v, b in bones.items() if v <= _LOWEST_MEASURED}
         placed = [bones[v].to_body if v in bones else f for v, f in frames]
         mm = np.array([np.linalg.norm(f[:3, 1]) for f in placed])
         sizes = [
-            _measure(v, bones.get(v), bones.get(Vertebra.C2), skeleton.scale / s)
+            _measure(v, measured.get(v), bones.get(Vertebra.C2), skeleton.scale / s)
             for (v, _), s in zip(frames, mm, strict=True)
         ]
         own = np.array([[0.0, size.canal_v, 0.0, 1.0] for size in sizes])
@@ -105,7 +108,8 @@ def _measure(vertebra: Vertebra, bone: PlacedBone | None, axis_bone: PlacedBone 
     """Return the canal of a bone, or of an average one; the dens narrows that of C1."""
     canal = _CANAL_V.get(int(vertebra), _THORACIC_CANAL_V) * scale
     front = _FRONT_V.get(int(vertebra), _THORACIC_FRONT_V) * scale
-    half_width, half_depth = 11.0 * scale, 7.8 * scale
+    wide, deep = _CERVICAL_HALF_MM if vertebra <= Vertebra.T2 else _THORACIC_HALF_MM
+    half_width, half_depth = wide * scale, deep * scale
     if bone is None:
         return _Canal(canal, front, half_width, half_depth)
     v = np.arange(-30.0, 32.0, 0.5)

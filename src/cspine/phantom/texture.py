@@ -25,7 +25,9 @@ _GRAIN_HU = {
 
 
 def periodic_noise(
-    rng: np.random.Generator, length_mm: tuple[float, float, float], spacing_mm: tuple[float, float, float]
+    rng: np.random.Generator,
+    length_mm: tuple[float, float, float],
+    spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
     """Return a float32 cube of Gaussian-correlated noise, mean 0, std 1, that repeats without a seam.
 
@@ -34,12 +36,12 @@ def periodic_noise(
     length_mm
         Correlation length (sigma of the smoothing) along (slice, row, column).
     """
-    white = fft.rfftn(rng.standard_normal((_TILE,) * 3, dtype=np.float32), workers=4)
+    white = fft.rfftn(rng.standard_normal((_TILE,) * 3, dtype=np.float32))
     for axis, (length, step) in enumerate(zip(length_mm, spacing_mm, strict=True)):
         frequency = fft.rfftfreq(_TILE) if axis == 2 else fft.fftfreq(_TILE)
         falloff = np.exp(-2 * (np.pi * frequency * length / step) ** 2).astype(np.float32)
         white *= falloff.reshape([-1 if a == axis else 1 for a in range(3)])
-    tile = fft.irfftn(white, (_TILE,) * 3, workers=4)
+    tile = fft.irfftn(white, (_TILE,) * 3)
     tile -= tile.mean()
     tile /= max(float(tile.std()), 1e-6)
     return np.asarray(tile, dtype=np.float32)
@@ -50,7 +52,9 @@ def textured_hu(
     table: np.ndarray,
     spacing_mm: tuple[float, float, float],
     fatty_muscle: float,
+    *,
     rng: np.random.Generator,
+    threads: int = 4,
 ) -> np.ndarray:
     """Return float32 HU (slice, row, column) of classes with texture.
 
@@ -82,6 +86,6 @@ def textured_hu(
         hu[lung] += 500 * np.clip(thread[lung] - 1.6, 0, 1)
         out[k] = hu
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, range(len(classes))))
     return out

@@ -104,11 +104,13 @@ class Ellipsoid:
 
     def value(self, points: np.ndarray, margin_mm: float) -> np.ndarray:
         """Return the field, first-order exact at the surface."""
-        scaled = ((points - self.center) @ self._rotation.T) / np.asarray(self.radii, dtype=np.float32)
+        radii = np.asarray(self.radii, dtype=np.float32)
+        scaled = np.abs((points - self.center) @ (self._rotation.T / radii))
         n = self.exponent
-        power = np.abs(scaled) if n == 1 else np.abs(scaled) ** np.float32(n - 1)
-        level = np.maximum((power * np.abs(scaled)).sum(axis=1), 1e-6) ** np.float32(1 / n)
-        slope = np.linalg.norm(power / np.asarray(self.radii, dtype=np.float32), axis=1) / level ** np.float32(n - 1)
+        power = scaled if n == 2 else scaled ** np.float32(n - 1)
+        level = np.maximum(np.einsum("ij,ij->i", power, scaled), 1e-6)
+        level = np.sqrt(level) if n == 2 else level ** np.float32(1 / n)
+        slope = row_length(power / radii) / (level if n == 2 else level ** np.float32(n - 1))
         inner = np.float32(min(self.radii))
         out: np.ndarray = np.maximum((level - 1) / np.maximum(slope, 0.5 / max(self.radii)), -inner)
         return out
@@ -143,15 +145,23 @@ class Tube:
         for i in range(len(self.path) - 1):
             offset, part = along_segment(points, self._vertices[i], self._vertices[i + 1])
             r = np.float32(self.radii[i]) + part * np.float32(self.radii[i + 1] - self.radii[i])
-            np.minimum(out, np.linalg.norm(offset, axis=1) - r, out=out)
+            np.minimum(out, row_length(offset) - r, out=out)
         return out
 
 
 def along_segment(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the offsets (N, 3) of points from their nearest points on a segment, and where these lie, 0 … 1."""
     line = end - start
-    part = np.clip((points - start) @ line / np.float32(max(line @ line, 1e-9)), 0, 1)
-    return points - start - part[:, None] * line, part
+    offset = points - start
+    part = np.clip(offset @ line / np.float32(max(line @ line, 1e-9)), 0, 1)
+    offset -= part[:, None] * line
+    return offset, part
+
+
+def row_length(vectors: np.ndarray) -> np.ndarray:
+    """Return the lengths (N,) of vectors (N, 3)."""
+    length: np.ndarray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return length
 
 
 @dataclass(frozen=True)
