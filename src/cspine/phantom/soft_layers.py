@@ -30,6 +30,7 @@ from cspine.phantom.tissue import Tissue
 from cspine.phantom.vessels import vertebral_arteries, vessel_tubes
 
 _OUTLINE_STEP_MM = 5.0
+_PARTS = 8
 _MUSCLE_STEPS = 1.6  # voxels: thin planes need about the resolution that shows them
 _SKIN_MM = 1.8
 _FASCIA_MM = 0.35  # half of the fat plane between two muscles
@@ -48,7 +49,7 @@ def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads
     def outline(part: Axes) -> tuple[np.ndarray]:
         return (over_bones(skin_distance_mm(part, axis, head, build, bumps), part, skeleton, 5.0 + 0.3 * body.fat_mm),)
 
-    (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, 1, outline)
+    (skin,) = _smoothly(grid, _OUTLINE_STEP_MM, outline)
     out = _layers(skin, axes, axis, body)
     _paint_muscles(out, grid, axis, body, rng, threads=threads)
     if body.arms_up:
@@ -63,7 +64,12 @@ def paint_classes(skeleton: Skeleton, grid: Grid, body: Body, seed: int, threads
 
 
 def _smoothly(
-    grid: Grid, step_mm: float, threads: int, fields: Callable[[Axes], tuple[np.ndarray, ...]]
+    grid: Grid,
+    step_mm: float,
+    fields: Callable[[Axes], tuple[np.ndarray, ...]],
+    *,
+    parts_in_z: int = 1,
+    threads: int = 1,
 ) -> tuple[np.ndarray, ...]:
     """Compute smooth fields on a coarser grid that reaches beyond this one, and interpolate them."""
     z, y, x = (max(step_mm, s) for s in grid.spacing_mm)
@@ -71,7 +77,8 @@ def _smoothly(
     n = coarse.shape
     coarse = coarse.crop(Box((-1, -1, -1), (n[0] + 1, n[1] + 1, n[2] + 1)))
     axes = Axes.of(coarse)
-    parts = np.array_split(axes.z, min(2 * threads, axes.z.size)) if threads > 1 else [axes.z]
+    # The parts do not depend on the threads, nor do the last bits of what is computed in them.
+    parts = np.array_split(axes.z, min(parts_in_z, axes.z.size))
     with ThreadPoolExecutor(threads) as pool:
         done = list(pool.map(lambda part: fields(Axes(part, axes.y, axes.x)), parts))
     whole = (np.concatenate(pieces) for pieces in zip(*done, strict=True))
@@ -110,7 +117,7 @@ def _paint_muscles(
         wave = warp.on(axes)
         return np.maximum(nearest - _REACH_MM, nearest - pad) + wave, lead + 0.15 * wave
 
-    beyond, lead = _smoothly(grid, _MUSCLE_STEPS * min(grid.spacing_mm), threads, shares)
+    beyond, lead = _smoothly(grid, _MUSCLE_STEPS * min(grid.spacing_mm), shares, parts_in_z=_PARTS, threads=threads)
     planes = _FASCIA_MM * (0.7 + 1.2 * body.fatty_muscle) + 0.02 * body.fat_mm
     empty = (beyond > 0) | (lead < planes)
     out[empty & (out == Tissue.MUSCLE)] = Tissue.FAT
