@@ -187,3 +187,11 @@ PROJECTIVE[3, 0] = 0.5
 def test_an_impossible_grid_is_refused_with_the_measured_value(shape, affine, message):
     with pytest.raises(ValueError, match=message):
         Grid(shape, affine)
+
+
+@given(st.data(), grids(oblique=False), st.sampled_from(AXIS_ORDERS))
+def test_a_box_moves_with_the_voxels_that_it_holds(data: st.DataObject, grid: Grid, axes: AxisOrder):
+    box = data.draw(boxes_in(grid.shape))
+    mask = np.zeros(grid.shape, dtype=bool)
+    mask[box.slices] = True
+    assert Box.of_mask(axes.apply(mask)) == axes.move_box(box, grid.shape)

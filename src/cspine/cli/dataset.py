@@ -2,7 +2,7 @@
 
 import typer
 
-from cspine.cli import dataset_index
+from cspine.cli import dataset_index, dataset_make, dataset_views
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Index, filter, split, check and prepare a data set."
@@ -15,3 +15,9 @@ def group() -> None:
 
 
 app.command("index")(dataset_index.index)
+app.command("explore")(dataset_views.explore)
+app.command("video")(dataset_views.video)
+app.command("audit")(dataset_views.audit)
+app.command("prepare")(dataset_make.prepare)
+app.command("images")(dataset_make.images)
+app.command("augment")(dataset_make.augment)

@@ -18,7 +18,7 @@ from cspine.dicom.series import ScanResult, Series, Skipped, Study
 from cspine.dicom.slice_header import PixelState, SliceHeader, SliceHeaderReader
 from cspine.dicom.uids import derived_uid
 from cspine.dicom.vendors import Vendor
-from cspine.dicom.volume import to_volume
+from cspine.dicom.volume import place_series, read_images, to_volume
 from cspine.dicom.write import Numbering, StoredAs, write_ct_series
 
 __all__ = [
@@ -45,6 +45,8 @@ __all__ = [
     "Vendor",
     "choose_series",
     "derived_uid",
+    "place_series",
+    "read_images",
     "refusal",
     "scan",
     "to_volume",

@@ -14,7 +14,7 @@ from cspine.dicom.notes import MONOCHROME1, flags_of
 from cspine.dicom.refusal import refusal
 from cspine.dicom.series import Series
 from cspine.dicom.syntaxes import SYNTAXES
-from cspine.domain import NotAVolume, UnsupportedSeries, Volume
+from cspine.domain import Grid, NotAVolume, UnsupportedSeries, Volume
 
 AIR_HU = -1024
 # A padding value that would be tissue is no padding: blanking it would cut holes into the patient.
@@ -85,6 +85,48 @@ def to_volume(series: Series, workers: int | None = None) -> LoadedSeries:
         name=series.series_uid or series.images[0].name,
         gaps=stack.gap_boxes(),
     )
+
+
+def place_series(series: Series) -> tuple[Grid, tuple[SliceRef, ...]]:
+    """Return the grid and the slices that `to_volume` would give, from the headers alone.
+
+    Raises
+    ------
+    UnsupportedSeries, NotAVolume
+        As in `to_volume`, as far as the headers tell.
+    """
+    objection = refusal(series)
+    if objection is not None:
+        raise objection
+    stack = arrange(series)
+    return stack.grid, _references(stack)
+
+
+def read_images(series: Series, picked: Sequence[int], workers: int | None = None) -> list[np.ndarray]:
+    """Read some images of a series as they are stored, without placing them: for looking at single slices.
+
+    Parameters
+    ----------
+    picked
+        Which of ``series.images``.
+
+    Returns
+    -------
+    list of np.ndarray
+        HU (rows, columns), one per picked image.
+
+    Raises
+    ------
+    UnsupportedSeries
+        As in `to_volume`.
+    NotAVolume
+        As in `to_volume`, as far as the headers tell.
+    """
+    objection = refusal(series)
+    if objection is not None:
+        raise objection
+    inverted = _stands_upside_down(series.name, list(series.images), workers)
+    return _decode([series.images[k] for k in picked], inverted, workers).arrays
 
 
 def decode_images(images: Sequence[Image], workers: int | None = None) -> list[np.ndarray]:

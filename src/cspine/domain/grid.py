@@ -42,6 +42,15 @@ class AxisOrder:
         view = array[tuple(slice(None, None, -1 if f else 1) for f in self.flips)]
         return view.transpose(np.argsort(self.order))
 
+    def move_box(self, box: Box, shape: tuple[int, int, int]) -> Box:
+        """Return where a box of an array of `shape`, both in the old axis order, lies in the new one."""
+        start, stop = [], []
+        for old, flip in zip(self.order, self.flips, strict=True):
+            low, high = box.start_zyx[old], box.stop_zyx[old]
+            start.append(shape[old] - high if flip else low)
+            stop.append(shape[old] - low if flip else high)
+        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:

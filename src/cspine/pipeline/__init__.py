@@ -13,6 +13,8 @@ from cspine.pipeline.preprocess import (
     refine_channels,
     refine_grid,
     refine_input,
+    slice_grid,
+    slice_input,
 )
 from cspine.pipeline.refine import RefinedVertebra
 from cspine.pipeline.segment import CoarseMaps
@@ -24,6 +26,7 @@ from cspine.pipeline.spec import (
     IntensitySpec,
     PipelineSpec,
     RefineSpec,
+    SliceSpec,
 )
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "Progress",
     "RefineSpec",
     "RefinedVertebra",
+    "SliceSpec",
     "coarse_grid",
     "coarse_input",
     "find_candidates",
@@ -53,4 +57,6 @@ __all__ = [
     "refine_channels",
     "refine_grid",
     "refine_input",
+    "slice_grid",
+    "slice_input",
 ]

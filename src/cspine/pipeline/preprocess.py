@@ -3,7 +3,7 @@
 import numpy as np
 
 from cspine.domain import Box, Grid, Volume, resample
-from cspine.pipeline.spec import CoarseSpec, IntensitySpec, RefineSpec
+from cspine.pipeline.spec import CoarseSpec, IntensitySpec, RefineSpec, SliceSpec
 
 
 def normalize(hu: np.ndarray, spec: IntensitySpec) -> np.ndarray:
@@ -68,6 +68,30 @@ def refine_input(volume: Volume, grid: Grid, label: int, intensity: IntensitySpe
     """Return the crop of one vertebra from a canonical volume, (4, slice, row, column); `grid` has its directions."""
     hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1)
     return refine_channels(hu, inside_field(volume.grid, grid), label, intensity, gauss)
+
+
+def slice_grid(center_lps_mm: np.ndarray, heights_mm: tuple[float, float], like: Grid, spec: SliceSpec) -> Grid:
+    """Return the grid of evenly spaced slices through one vertebra, with the directions of `like` (canonical).
+
+    Parameters
+    ----------
+    heights_mm
+        z (LPS) of the vertebra's top and bottom faces; each slice stands in the middle of its share.
+    """
+    top, bottom = heights_mm
+    step = max((top - bottom) / spec.count, 1e-3)
+    directions = like.directions
+    down = (np.asarray(center_lps_mm)[2] - (top - step / 2)) / directions[0, 2]
+    half = (spec.size_px - 1) / 2 * spec.pixel_mm
+    back = spec.offset_mm - half
+    origin = np.asarray(center_lps_mm) - down * directions[0] + back * directions[1] - half * directions[2]
+    shape, spacing = (spec.count, spec.size_px, spec.size_px), (step, spec.pixel_mm, spec.pixel_mm)
+    return Grid.from_axes(shape, spacing, (origin[0], origin[1], origin[2]), directions, like.frame_uid)
+
+
+def slice_input(volume: Volume, grid: Grid, intensity: IntensitySpec) -> np.ndarray:
+    """Return the slices of one vertebra from a canonical volume, float32 (slice, row, column), on `slice_grid`."""
+    return normalize(resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1), intensity)
 
 
 def inside_field(field: Grid, grid: Grid) -> np.ndarray:

@@ -119,6 +119,26 @@ class RefineSpec:
 
 
 @dataclass(frozen=True)
+class SliceSpec:
+    """Axial slices through one vertebra, evenly spaced from its top to its bottom.
+
+    Attributes
+    ----------
+    count
+        Slices per vertebra.
+    size_px, pixel_mm
+        Side of the square that is cut out round the vertebra.
+    offset_mm
+        How far the middle of the square lies behind the vertebra's center.
+    """
+
+    count: int = 15
+    size_px: int = 192
+    pixel_mm: float = 0.6
+    offset_mm: float = 0.0
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """All of it."""
 

@@ -2,14 +2,16 @@
 
 from cspine.report.content import Content, compose
 from cspine.report.document import INTENDED_USE, all_flags, findings_document, findings_json, parse_findings
+from cspine.report.drawing import BONE, Window
 from cspine.report.html import render_html
 from cspine.report.locate import ImageRegion, image_region
-from cspine.report.palette import LEVEL_COLORS, level_color
+from cspine.report.palette import LEVEL_COLORS, css, level_color
 from cspine.report.pdf import render_pdf
 from cspine.report.pictures import Picture, Pictures, draw_pictures
 from cspine.report.renderers import RENDERERS, Renderer, file_name, render, renderer
 
 __all__ = [
+    "BONE",
     "INTENDED_USE",
     "LEVEL_COLORS",
     "RENDERERS",
@@ -18,8 +20,10 @@ __all__ = [
     "Picture",
     "Pictures",
     "Renderer",
+    "Window",
     "all_flags",
     "compose",
+    "css",
     "draw_pictures",
     "file_name",
     "findings_document",

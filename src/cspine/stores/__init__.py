@@ -2,7 +2,7 @@
 
 from cspine.stores.archive import ZipSource
 from cspine.stores.folder import DicomStudy, FolderSource
-from cspine.stores.nifti import NiftiSource, NiftiStudy, read_nifti
+from cspine.stores.nifti import NiftiSource, NiftiStudy, read_nifti, read_nifti_labels
 from cspine.stores.opening import open_source
 from cspine.stores.protocols import Receipt, Sink, Source, StudySource
 from cspine.stores.sink import FolderSink
@@ -20,4 +20,5 @@ __all__ = [
     "ZipSource",
     "open_source",
     "read_nifti",
+    "read_nifti_labels",
 ]

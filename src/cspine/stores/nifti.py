@@ -19,7 +19,18 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from cspine.dicom import LoadedSeries, Skipped, StudyHeader
-from cspine.domain import Flag, FlagCode, Grid, InputError, NoImages, NotAVolume, UnsupportedSeries, Volume
+from cspine.domain import (
+    Flag,
+    FlagCode,
+    Grid,
+    InputError,
+    LabelMap,
+    NoImages,
+    NotAVolume,
+    UnsupportedSeries,
+    Vertebra,
+    Volume,
+)
 
 AIR_HU = -1024
 SIDE_LIMIT = 4096
@@ -144,6 +155,46 @@ def read_nifti(path: Path, name: str | None = None) -> LoadedSeries:
         values = np.asanyarray(image.dataobj).reshape(shape).transpose(2, 1, 0)
     hu = _hounsfield(values, name)
     return LoadedSeries(Volume(grid, hu), StudyHeader(), (), tuple(_flags(image, grid)), name)
+
+
+def read_nifti_labels(path: Path, name: str | None = None) -> LabelMap:
+    """Read a NIfTI of vertebra labels, such as the masks of RSNA 2022.
+
+    Returns
+    -------
+    LabelMap
+        Axes are the file's in reverse (slice = third, column = first), LPS.
+
+    Raises
+    ------
+    NotAVolume, NoImages
+        As in `read_nifti`.
+    UnsupportedSeries
+        A value that is no label of a vertebra.
+    """
+    name = name or str(path)
+    with _translated(name):
+        image: Any = nibabel.load(path)
+        if not isinstance(image, nibabel.Nifti1Image | nibabel.Nifti2Image):
+            raise NoImages(f"{name}: not a NIfTI file")
+        shape = _checked_shape(image, name)
+        grid = _grid(image, shape, name)
+        values = np.asanyarray(image.dataobj).reshape(shape).transpose(2, 1, 0)
+    labels = _whole(values)
+    if labels is None or int(labels.max()) > max(Vertebra):
+        top = float(np.nanmax(values))
+        raise UnsupportedSeries(
+            f"{name}: values up to {top:g} are not the labels 0 … {int(max(Vertebra))} of vertebrae"
+        )
+    return LabelMap(grid, labels)
+
+
+def _whole(values: np.ndarray) -> np.ndarray | None:
+    """Return uint8 (slice, row, column), ``None`` where a value does not fit."""
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > np.iinfo(np.uint8).max:
+        return None
+    labels = np.ascontiguousarray(values).astype(np.uint8)
+    return labels if np.array_equal(labels, values) else None
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""What is true of one slice.
+
+The labels of a study say which level is broken, not on which slices; boxes do, where there are any.
+
+======= ============================ ========================================================================
+source  of                           positive
+======= ============================ ========================================================================
+box     studies with boxes           a slice with a box; there, the level whose mask holds the box's center. Without
+                                     such a level, or without a mask, the levels of the slice are not known
+intact  studies without a fracture   nothing
+visible others, with a mask          a slice on which the mask shows a level that the study calls fractured (weak)
+study   others, without a mask       every slice; its levels are not known (weak)
+======= ============================ ========================================================================
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cspine.datasets.labeled_study import LabeledStudy, StudyLabels
+from cspine.domain import CERVICAL, Vertebra
+
+UNKNOWN: tuple[bool | None, ...] = (None,) * len(CERVICAL)
+
+
+class LabelSource(StrEnum):
+    """Where the label of a slice comes from; see the table of the module."""
+
+    BOX = "box"
+    INTACT = "intact"
+    VISIBLE = "visible"
+    STUDY = "study"
+
+    @property
+    def weak(self) -> bool:
+        """Whether the slice itself may well show no fracture."""
+        return self in (LabelSource.VISIBLE, LabelSource.STUDY)
+
+
+@dataclass(frozen=True)
+class SliceLabel:
+    """The label of one slice.
+
+    Attributes
+    ----------
+    fractured
+        Whether the slice counts as positive.
+    levels
+        C1 … C7: positive, negative, or ``None`` for not known.
+    visible
+        Levels whose mask the slice cuts; ``None`` without a mask.
+    """
+
+    fractured: bool
+    levels: tuple[bool | None, ...]
+    visible: frozenset[Vertebra] | None
+    source: LabelSource
+
+
+def label_slices(study: LabeledStudy, labels: StudyLabels) -> Iterator[SliceLabel]:
+    """Yield the label of each slice of a study, from the head on."""
+    source = _source(study, labels)
+    for k in range(study.volume.grid.shape[0]):
+        visible = _visible(study, k)
+        if source is LabelSource.STUDY:
+            yield SliceLabel(True, UNKNOWN, None, source)
+        elif source is LabelSource.BOX:
+            yield _boxed(study, k, visible)
+        else:
+            hit = (visible or frozenset()) & labels.fractured
+            yield SliceLabel(bool(hit), tuple(v in hit for v in CERVICAL), visible, source)
+
+
+def _boxed(study: LabeledStudy, k: int, visible: frozenset[Vertebra] | None) -> SliceLabel:
+    here = [box for box in study.boxes if box.box.start_zyx[0] == k]
+    hit = {box.center_level for box in here}
+    known = not here or bool(hit & set(CERVICAL))
+    levels = tuple(v in hit for v in CERVICAL) if known else UNKNOWN
+    return SliceLabel(bool(here), levels, visible, LabelSource.BOX)
+
+
+def _source(study: LabeledStudy, labels: StudyLabels) -> LabelSource:
+    if study.boxes:
+        return LabelSource.BOX
+    if not labels.overall and not labels.fractured:
+        return LabelSource.INTACT
+    return LabelSource.VISIBLE if study.labels is not None else LabelSource.STUDY
+
+
+def _visible(study: LabeledStudy, k: int) -> frozenset[Vertebra] | None:
+    if study.labels is None:
+        return None
+    plane = study.labels.labels[k]
+    return frozenset(v for v in CERVICAL if (plane == v).any())

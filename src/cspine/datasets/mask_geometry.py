@@ -1,0 +1,104 @@
+"""What a mask says of each level: pieces, slices, heights, and how neighbors overlap along the neck."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from cspine.domain import Box, LabelMap, Vertebra
+
+
+@dataclass(frozen=True)
+class LevelExtent:
+    """One level of a mask; all but `pieces` and `stray_voxels` speak of its largest piece.
+
+    Attributes
+    ----------
+    slices
+        Axial slices that it touches.
+    top_mm, bottom_mm
+        z of its outer faces (LPS).
+    center_lps_mm
+        Center of mass.
+    cut
+        Whether it touches the first or the last slice of the scan.
+    """
+
+    vertebra: Vertebra
+    voxels: int
+    slices: int
+    top_mm: float
+    bottom_mm: float
+    center_lps_mm: tuple[float, float, float]
+    cut: bool
+    pieces: int
+    stray_voxels: int
+
+    @property
+    def height_mm(self) -> float:
+        """Along the neck."""
+        return self.top_mm - self.bottom_mm
+
+
+@dataclass(frozen=True)
+class LevelOverlap:
+    """How far the upper of two neighbors reaches below the top of the lower one, mm; negative for a gap."""
+
+    upper: Vertebra
+    lower: Vertebra
+    overlap_mm: float
+
+
+def level_extents(labels: LabelMap) -> tuple[LevelExtent, ...]:
+    """Measure every level of a canonical mask, C1 first."""
+    found = []
+    for value, place in enumerate(ndimage.find_objects(labels.labels), start=1):
+        if place is not None:
+            start = tuple(int(part.start) for part in place)
+            stop = tuple(int(part.stop) for part in place)
+            found.append(
+                _extent(labels, Vertebra(value), Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+            )
+    return tuple(found)
+
+
+def level_overlaps(extents: Sequence[LevelExtent]) -> tuple[LevelOverlap, ...]:
+    """Return the overlaps of those neighbors that are both there."""
+    return tuple(
+        LevelOverlap(upper.vertebra, lower.vertebra, lower.top_mm - upper.bottom_mm)
+        for upper, lower in pairwise(extents)
+        if lower.vertebra == upper.vertebra + 1
+    )
+
+
+def largest_piece(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the largest connected piece (26 neighbors) of a 3-D mask, and how many pieces there are."""
+    pieces, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    if count <= 1:
+        return mask, count
+    return pieces == int(np.bincount(pieces.ravel())[1:].argmax()) + 1, count
+
+
+def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
+    whole = labels.labels[around.slices] == vertebra
+    kept, pieces = largest_piece(whole)
+    tight = Box.of_mask(kept)
+    assert tight is not None  # find_objects found voxels
+    box = tight.shifted(around.start_zyx)
+    faces = labels.grid.box_to_world(box)
+    middle = np.array(ndimage.center_of_mass(kept)) + np.array(around.start_zyx)
+    x, y, z = labels.grid.to_world(middle).tolist()
+    voxels = int(kept.sum())
+    return LevelExtent(
+        vertebra=vertebra,
+        voxels=voxels,
+        slices=int(kept.any(axis=(1, 2)).sum()),
+        top_mm=faces.max_lps_mm[2],
+        bottom_mm=faces.min_lps_mm[2],
+        center_lps_mm=(x, y, z),
+        cut=box.start_zyx[0] == 0 or box.stop_zyx[0] == labels.grid.shape[0],
+        pieces=pieces,
+        stray_voxels=int(whole.sum()) - voxels,
+    )

@@ -1,0 +1,95 @@
+"""The frames of a film: one slice after the other along one of the patient's axes, square pixels, even sizes.
+
+Axial frames run from head to foot with the patient's right on the left, sagittal ones from right to left with the front
+on the left, coronal ones from front to back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from cspine.datasets.labeled_study import LabeledStudy
+from cspine.datasets.tiles import gray_tile, overlay_tile, with_frames
+from cspine.domain import Box, Grid
+from cspine.report import BONE, Window
+
+# Plane → array axis that time runs along.
+PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
+INK, CAPTION_PX = (255, 255, 255), 13
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is drawn over the gray values."""
+
+    mask: bool = False
+    boxes: bool = False
+
+    @property
+    def name(self) -> str:
+        """Part of a file name: ``plain``, ``mask``, ``boxes`` or ``mask-boxes``."""
+        return "-".join(n for n, on in (("mask", self.mask), ("boxes", self.boxes)) if on) or "plain"
+
+
+def frames(
+    study: LabeledStudy, plane: str, overlay: Overlay, size_px: int = 512, window: Window = BONE
+) -> Iterator[np.ndarray]:
+    """Yield the frames (rows, columns, 3) uint8 of a film, one per slice of the plane.
+
+    Parameters
+    ----------
+    plane
+        One of `PLANES`.
+    size_px
+        Longer side; both sides are even, as video codecs want them.
+    """
+    axis = PLANES[plane]
+    size = _size(study.volume.grid, axis, size_px)
+    pixel_px = size[0] / [n for a, n in enumerate(study.volume.grid.shape) if a != axis][1]
+    for k in range(study.volume.grid.shape[axis]):
+        pixels = gray_tile(study.volume.hu.take(k, axis), window)
+        if overlay.mask and study.labels is not None:
+            pixels = overlay_tile(pixels, study.labels.labels.take(k, axis))
+        picture = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+        if overlay.boxes and study.boxes:
+            picture = Image.fromarray(_boxed(np.asarray(picture), study, axis, k, pixel_px))
+        _caption(picture, f"{plane} {k + 1}/{study.volume.grid.shape[axis]}{_number(study, axis, k)}")
+        yield np.asarray(picture)
+
+
+def _size(grid: Grid, axis: int, size_px: int) -> tuple[int, int]:
+    """Return (width, height) that show the plane in true proportions."""
+    height_mm, width_mm = (mm for a, mm in enumerate(grid.extent_mm) if a != axis)
+    scale = size_px / max(height_mm, width_mm)
+    width, height = (max(16, 2 * round(mm * scale / 2)) for mm in (width_mm, height_mm))
+    return width, height
+
+
+def _boxed(pixels: np.ndarray, study: LabeledStudy, axis: int, k: int, pixel_px: float) -> np.ndarray:
+    """Draw the boxes that the plane cuts; across the slices a box is one slice high."""
+    rows_px = pixels.shape[0] / next(n for a, n in enumerate(study.volume.grid.shape) if a != axis)
+    kept = []
+    for placed in study.boxes:
+        start, stop = placed.box.start_zyx, placed.box.stop_zyx
+        if start[axis] <= k < stop[axis]:
+            (top, left), (bottom, right) = _others(start, axis), _others(stop, axis)
+            low = (0, round(top * rows_px), round(left * pixel_px))
+            high = (1, max(low[1] + 1, round(bottom * rows_px)), max(low[2] + 1, round(right * pixel_px)))
+            kept.append((Box(low, high), placed.level))
+    return with_frames(pixels, kept, width=max(1, pixels.shape[1] // 300))
+
+
+def _others(corner: tuple[int, int, int], axis: int) -> tuple[int, int]:
+    first, second = (value for a, value in enumerate(corner) if a != axis)
+    return first, second
+
+
+def _caption(picture: Image.Image, text: str) -> None:
+    pen = ImageDraw.Draw(picture)
+    pen.text((4, 3), text, fill=INK, font=ImageFont.load_default(CAPTION_PX), stroke_width=2, stroke_fill=(0, 0, 0))
+
+
+def _number(study: LabeledStudy, axis: int, k: int) -> str:
+    return f", slice {study.numbers[k]}" if axis == 0 and study.numbers else ""

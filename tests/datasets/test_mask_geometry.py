@@ -1,0 +1,52 @@
+"""What is measured of a mask is what was put there."""
+
+import numpy as np
+import pytest
+
+from cspine.datasets import level_extents, level_overlaps
+from cspine.domain import CERVICAL, Grid, LabelMap, Vertebra
+from tests.datasets.coded_trees import SPACING_MM, block, neck
+
+
+def test_extents_of_the_coded_neck_are_those_of_its_blocks():
+    _, labels = neck()
+    extents = level_extents(labels)
+    assert [e.vertebra for e in extents] == [*CERVICAL, Vertebra.T1]
+    for extent in extents:
+        box = block(extent.vertebra)
+        faces = labels.grid.box_to_world(box)
+        assert extent.slices == box.shape[0]
+        assert extent.voxels == np.prod(box.shape)
+        assert extent.height_mm == pytest.approx(box.shape[0] * SPACING_MM[0])
+        assert (extent.top_mm, extent.bottom_mm) == pytest.approx((faces.max_lps_mm[2], faces.min_lps_mm[2]))
+        assert extent.center_lps_mm == pytest.approx(faces.center_lps_mm)
+        assert (extent.pieces, extent.stray_voxels, extent.cut) == (1, 0, False)
+
+
+def test_overlap_is_positive_where_neighbors_share_slices_and_negative_across_a_gap():
+    array = np.zeros((20, 4, 4), np.uint8)
+    array[2:10, :, :2], array[6:14, :, 2:], array[16:18] = 3, 4, 5
+    overlaps = level_overlaps(level_extents(LabelMap(Grid.from_axes(array.shape, (2.0, 1.0, 1.0)), array)))
+    assert [(o.upper, o.lower) for o in overlaps] == [(Vertebra.C3, Vertebra.C4), (Vertebra.C4, Vertebra.C5)]
+    assert [o.overlap_mm for o in overlaps] == pytest.approx([8.0, -4.0])
+
+
+def test_levels_that_are_no_neighbors_have_no_overlap():
+    array = np.zeros((8, 2, 2), np.uint8)
+    array[:3], array[3:] = 2, 4
+    assert level_overlaps(level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))) == ()
+
+
+def test_an_island_is_counted_and_left_out_of_the_extent():
+    array = np.zeros((20, 6, 6), np.uint8)
+    array[5:10, 1:5, 1:5] = 6
+    array[18, 0, 0] = 6
+    (extent,) = level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))
+    assert (extent.pieces, extent.stray_voxels, extent.slices, extent.cut) == (2, 1, 5, False)
+
+
+def test_a_level_at_the_edge_of_the_scan_is_cut():
+    array = np.zeros((5, 3, 3), np.uint8)
+    array[0:2] = 1
+    (extent,) = level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))
+    assert extent.cut

@@ -1,0 +1,114 @@
+"""Films show every slice once, in true proportions, with mask and boxes where the study has them."""
+
+import errno
+from pathlib import Path
+
+import imageio.v3 as iio
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from cspine.datasets import LabeledStudy, PlacedBox
+from cspine.datasets.video import Overlay, VideoPlan, encode, frames, write_videos
+from cspine.domain import Box, ConfigError, Rejected, Vertebra
+from cspine.report import level_color
+from tests.datasets.coded_trees import block, neck
+
+VOLUME, LABELS = neck()
+C4 = block(Vertebra.C4)
+MIDDLE = (C4.start_zyx[0] + C4.stop_zyx[0]) // 2
+BOX = PlacedBox(7, Box((MIDDLE, 20, 15), (MIDDLE + 1, 30, 35)), Vertebra.C4, Vertebra.C4)
+STUDY = LabeledStudy("2.25.9", VOLUME, tuple(range(1, VOLUME.grid.shape[0] + 1)), LABELS, (BOX,))
+PLAIN = LabeledStudy("2.25.9", VOLUME, STUDY.numbers)
+
+
+def quiet(stage: str, share: float) -> None:
+    """Report nothing."""
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 0), ("coronal", 1), ("sagittal", 2)])
+def test_a_plane_has_one_frame_per_slice_in_true_proportions(plane: str, axis: int):
+    made = list(frames(PLAIN, plane, Overlay(), 128))
+    assert len(made) == VOLUME.grid.shape[axis]
+    height_mm, width_mm = (mm for a, mm in enumerate(VOLUME.grid.extent_mm) if a != axis)
+    rows, columns, channels = made[0].shape
+    assert channels == 3
+    assert max(rows, columns) == 128
+    assert rows % 2 == columns % 2 == 0
+    assert rows / columns == pytest.approx(height_mm / width_mm, rel=0.03)
+
+
+def test_a_mask_colors_its_level_and_nothing_else():
+    plain, colored = (list(frames(STUDY, "axial", overlay, 208))[MIDDLE] for overlay in (Overlay(), Overlay(mask=True)))
+    changed = (plain != colored).any(axis=-1)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert rows[0] == pytest.approx(C4.start_zyx[1] * 4, abs=4)
+    assert rows[-1] == pytest.approx(C4.stop_zyx[1] * 4, abs=4)
+    assert columns[0] == pytest.approx(C4.start_zyx[2] * 4, abs=4)
+    assert columns[-1] == pytest.approx(C4.stop_zyx[2] * 4, abs=4)
+
+
+@pytest.mark.parametrize(("plane", "at"), [("axial", MIDDLE), ("coronal", 25), ("sagittal", 25)])
+def test_a_box_is_framed_in_the_color_of_its_level_where_the_plane_cuts_it(plane: str, at: int):
+    color = np.array(level_color(Vertebra.C4))
+
+    def framed(k: int) -> bool:
+        frame = list(frames(STUDY, plane, Overlay(boxes=True), 208))[k]
+        return bool((frame == color).all(axis=-1).any())
+
+    assert framed(at)
+    assert not framed(at + 12)
+
+
+def test_gif_mp4_and_webm_hold_every_frame(tmp_path: Path):
+    plan = VideoPlan(planes=("axial",), formats=("gif", "mp4", "webm"), size_px=64, gif_size_px=64, annotated=False)
+    written = write_videos(PLAIN, tmp_path, plan, quiet)
+    assert [path.name for path in written] == [f"2.25.9-axial-plain.{suffix}" for suffix in ("gif", "mp4", "webm")]
+    assert iio.imread(written[0]).shape == (VOLUME.grid.shape[0], 64, 64, 3)
+    for path in written[1:]:
+        count, seconds = imageio_ffmpeg.count_frames_and_secs(str(path))
+        assert count == VOLUME.grid.shape[0]
+        assert seconds == pytest.approx(count / plan.frames_per_second, abs=0.1)
+
+
+def test_films_come_plain_and_with_what_the_study_has(tmp_path: Path):
+    plan = VideoPlan(planes=("axial", "sagittal"), formats=("gif",), size_px=64, gif_size_px=64, every=10)
+    names = {path.name for path in write_videos(STUDY, tmp_path, plan, quiet)}
+    kinds = ("axial-plain", "axial-mask-boxes", "sagittal-plain", "sagittal-mask-boxes")
+    assert names == {f"2.25.9-{kind}.gif" for kind in kinds}
+    assert {path.name for path in write_videos(PLAIN, tmp_path / "b", plan, quiet)} == {
+        "2.25.9-axial-plain.gif",
+        "2.25.9-sagittal-plain.gif",
+    }
+    assert iio.imread(tmp_path / "2.25.9-axial-plain.gif").shape[0] == -(-VOLUME.grid.shape[0] // 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"planes": ("oblique",)}, "unknown plane oblique; known are axial, coronal, sagittal"),
+        ({"formats": ("avi",)}, "unknown format avi; known are gif, mp4, webm"),
+        ({"frames_per_second": 0}, "frames per second is 0, must be 0.1 … 120"),
+        ({"size_px": 5000}, "size is 5000"),
+        ({"every": 0}, "every is 0"),
+    ],
+)
+def test_an_impossible_film_is_refused(change: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        VideoPlan(**change)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("cspine.datasets.video.film.imageio.get_writer", full)
+    with pytest.raises(Rejected, match=r"a\.gif: cannot be written: No space left"):
+        encode([np.zeros((16, 16, 3), np.uint8)], tmp_path / "a.gif", 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_without_its_package_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cspine.datasets.video.film.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'cspine\[video\]'"):
+        encode([], tmp_path / "a.mp4", 10)
