@@ -140,7 +140,7 @@ def _work(plan: PreparePlan, out: Path, find: VertebraFinder | None) -> Work:
 
     def there(values: Values) -> bool:
         path = out / values["entry"]
-        return path.is_file() and path.stat().st_size == int(values["bytes"])
+        return bool(path.is_file() and path.stat().st_size == values["bytes"])
 
     return Work(do, lambda _: plan.values, out / ANSWERS, there)
 

@@ -53,7 +53,8 @@ def _options(suffix: str, frames_per_second: float) -> dict[str, Any]:
 
 
 def _write(frames: Iterable[np.ndarray], path: Path, options: dict[str, Any]) -> None:
-    with imageio.get_writer(path, **options) as film:
+    film: Any = imageio.get_writer(path, **options)
+    with film:
         for frame in frames:
             film.append_data(frame)
 
