@@ -19,7 +19,7 @@ from cspine.dicom.slice_header import PixelState, SliceHeader, SliceHeaderReader
 from cspine.dicom.uids import derived_uid
 from cspine.dicom.vendors import Vendor
 from cspine.dicom.volume import place_series, read_images, to_volume
-from cspine.dicom.write import Numbering, StoredAs, write_ct_series
+from cspine.dicom.write import Numbering, Storage, StoredAs, write_ct_images, write_ct_series
 
 __all__ = [
     "ANATOMICAL_STRUCTURE",
@@ -39,6 +39,7 @@ __all__ = [
     "SliceHeader",
     "SliceHeaderReader",
     "SliceRef",
+    "Storage",
     "StoredAs",
     "Study",
     "StudyHeader",
@@ -52,5 +53,6 @@ __all__ = [
     "to_volume",
     "warm_up",
     "write_atomically",
+    "write_ct_images",
     "write_ct_series",
 ]

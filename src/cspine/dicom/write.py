@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -32,6 +32,7 @@ IMPLEMENTATION_UID = derived_uid("cspine", "implementation")
 
 _WINDOW = ("400", "2000")
 _ENCODER_THREADS = 4
+_BEYOND_HU = -1000
 
 
 class StoredAs(StrEnum):
@@ -60,6 +61,42 @@ class Numbering:
         """Return the number of each slice of the volume, in its order."""
         last = self.first + slices - 1
         return range(last, self.first - 1, -1) if self.backward else range(self.first, last + 1)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the images of a series are stored, and what is odd about them.
+
+    Attributes
+    ----------
+    stored_as
+        Transfer syntaxes, taken in turn from slice to slice.
+    monochrome1
+        Whether images are marked to be shown inverted; values stay what they are (PS3.3 C.7.6.3.1.2).
+    trimmed, trimmed_rows
+        Slices that lack that many of the last rows.
+    left_out
+        Slices that are not written; the others keep their numbers.
+    row_step
+        Each slice begins this many rows behind the one before, as with a tilted gantry.
+    """
+
+    stored_as: tuple[StoredAs, ...] = (StoredAs.RAW,)
+    vendor: Vendor = Vendor.CSPINE
+    numbering: Numbering = field(default_factory=Numbering)
+    monochrome1: bool = False
+    trimmed: range = range(0)
+    trimmed_rows: int = 0
+    left_out: range = range(0)
+    row_step: int = 0
+
+    def written(self, slices: int) -> list[int]:
+        """Return the slices of a volume that are written, in its order."""
+        return [index for index in range(slices) if index not in self.left_out]
+
+    def syntax(self, index: int) -> StoredAs:
+        """Return the transfer syntax of a slice."""
+        return self.stored_as[index % len(self.stored_as)]
 
 
 def write_ct_series(
@@ -96,18 +133,37 @@ def write_ct_series(
     Unreachable
         The folder cannot be written.
     """
-    numbers = (numbering or Numbering()).of(volume.grid.shape[0])
-    paths = [folder / f"{number}.dcm" for number in numbers]
+    storage = Storage((stored_as,), vendor, numbering or Numbering())
+    return write_ct_images(volume, folder, storage, header=header, seed=seed)
+
+
+def write_ct_images(
+    volume: Volume, folder: Path, storage: Storage, *, header: StudyHeader | None = None, seed: int = 0
+) -> list[Path]:
+    """Write the slices of a volume with all oddities that `storage` asks for; else as `write_ct_series`.
+
+    Returns
+    -------
+    list of Path
+        One per slice that was written, in the order of the volume.
+
+    Raises
+    ------
+    Rejected, Unreachable
+        As `write_ct_series`.
+    """
+    numbers = storage.numbering.of(volume.grid.shape[0])
+    slices = storage.written(volume.grid.shape[0])
+    paths = [folder / f"{numbers[index]}.dcm" for index in slices]
     existing = next((path for path in paths if path.exists()), None)
     if existing is not None:
         raise Rejected(f"{existing} exists and is not overwritten; give an empty folder")
-    shared = _shared(volume, header or StudyHeader(), HABITS[vendor], seed)
-    writer = _SliceWriter(volume, shared, HABITS[vendor], stored_as)
+    writer = _SliceWriter(volume, _shared(volume, header or StudyHeader(), HABITS[storage.vendor], seed), storage)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _staging(folder) as stage, ThreadPoolExecutor(_ENCODER_THREADS) as pool:
             staged = [stage / path.name for path in paths]
-            list(pool.map(writer.write, range(len(paths)), numbers, staged))
+            list(pool.map(writer.write, slices, (numbers[index] for index in slices), staged))
             for source, target in zip(staged, paths, strict=True):
                 os.replace(source, target)
     except OSError as error:
@@ -128,21 +184,37 @@ def _staging(folder: Path) -> Iterator[Path]:
 class _SliceWriter:
     """Writes single slices of one series."""
 
-    def __init__(self, volume: Volume, shared: Dataset, habits: Habits, stored_as: StoredAs):
-        self.volume, self.shared, self.habits, self.stored_as = volume, shared, habits, stored_as
+    def __init__(self, volume: Volume, shared: Dataset, storage: Storage):
+        self.volume, self.shared, self.storage = volume, shared, storage
+        self.habits = HABITS[storage.vendor]
 
     def write(self, index: int, number: int, path: Path) -> None:
         dataset = Dataset({element.tag: element for element in self.shared})
         dataset.SOPInstanceUID = derived_uid(str(dataset.SeriesInstanceUID), number)
         dataset.InstanceNumber = number
-        dataset.ImagePositionPatient = _decimals(self.volume.grid.to_world(np.array([index, 0, 0])))
-        stored = _stored(self.volume.hu[index], self.habits)
-        dataset.PixelData = _encoded(stored, self.habits, self.stored_as)
-        dataset["PixelData"].VR = "OW" if self.stored_as is StoredAs.RAW else "OB"
-        dataset.file_meta = _file_meta(dataset.SOPInstanceUID, self.stored_as)
+        first_row, hu = self._plane(index)
+        dataset.ImagePositionPatient = _decimals(self.volume.grid.to_world(np.array([index, first_row, 0])))
+        dataset.Rows = hu.shape[0]
+        dataset.PhotometricInterpretation = "MONOCHROME1" if self.storage.monochrome1 else "MONOCHROME2"
+        stored_as = self.storage.syntax(index)
+        dataset.PixelData = _encoded(_stored(hu, self.habits), self.habits, stored_as)
+        dataset["PixelData"].VR = "OW" if stored_as is StoredAs.RAW else "OB"
+        dataset.file_meta = _file_meta(dataset.SOPInstanceUID, stored_as)
         buffer = io.BytesIO()
         dcmwrite(buffer, dataset, enforce_file_format=True)
         path.write_bytes(buffer.getbuffer())
+
+    def _plane(self, index: int) -> tuple[int, np.ndarray]:
+        """Return the first row of an image on the volume's grid, and its HU; rows beyond the volume are air."""
+        hu = self.volume.hu[index]
+        step = self.storage.row_step
+        first = step * index if step >= 0 else step * (index + 1 - len(self.volume.hu))
+        if first:
+            beyond = np.full((min(first, len(hu)), hu.shape[1]), _BEYOND_HU, dtype=hu.dtype)
+            hu = np.concatenate([hu[first:], beyond])
+        if index in self.storage.trimmed:
+            hu = hu[: len(hu) - self.storage.trimmed_rows]
+        return first, hu
 
 
 def _file_meta(instance_uid: str, stored_as: StoredAs) -> FileMetaDataset:
@@ -155,7 +227,7 @@ def _file_meta(instance_uid: str, stored_as: StoredAs) -> FileMetaDataset:
 
 
 def _shared(volume: Volume, header: StudyHeader, habits: Habits, seed: int) -> Dataset:
-    """Return everything that is the same in all slices."""
+    """Return everything that is the same in all slices; they share its elements, so none of these is set again."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     content = content_digest(np.ascontiguousarray(volume.hu), volume.grid.affine)
@@ -221,9 +293,8 @@ def _describe_plane(dataset: Dataset, volume: Volume, header: StudyHeader) -> No
 
 
 def _describe_pixels(dataset: Dataset, volume: Volume, habits: Habits) -> None:
-    _, dataset.Rows, dataset.Columns = volume.grid.shape
+    dataset.Columns = volume.grid.shape[2]
     dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.BitsAllocated = 16
     dataset.BitsStored = habits.bits_stored
     dataset.HighBit = habits.bits_stored - 1
