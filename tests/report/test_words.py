@@ -1,12 +1,11 @@
 import pytest
 
-from cspine.domain import CERVICAL, Decision, FlagCode, Vertebra
+from cspine.domain import Decision, FlagCode
 from cspine.report.words import (
     DECISION_SENTENCES,
     FLAG_TITLES,
     LONGEST,
     date,
-    levels,
     percent,
     person_name,
     seen_percent,
@@ -55,12 +54,6 @@ def test_a_probability_never_claims_certainty():
 
 def test_only_the_whole_is_seen_to_one_hundred_percent():
     assert [seen_percent(v) for v in (0.0, 0.001, 0.29, 0.9999, 1.0)] == ["0 %", "<1 %", "29 %", "99 %", "100 %"]
-
-
-def test_runs_of_levels_are_joined():
-    assert levels(CERVICAL) == "C1–C7"
-    assert levels([Vertebra.C5, Vertebra.C1, Vertebra.C2, Vertebra.C7]) == "C1–C2, C5, C7"
-    assert levels([]) == ""
 
 
 def test_every_flag_and_every_decision_has_plain_words():

@@ -33,7 +33,7 @@ from cspine.domain.findings import (
 from cspine.domain.grid import CANONICAL_DIRECTIONS, AxisOrder, Grid
 from cspine.domain.resample import resample, resample_labels
 from cspine.domain.truth import FractureTruth, GroundTruth, MimicTruth, VertebraTruth
-from cspine.domain.vertebra import CERVICAL, Vertebra
+from cspine.domain.vertebra import CERVICAL, Vertebra, level_runs
 from cspine.domain.volume import LabelMap, Volume
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "VertebraTruth",
     "Volume",
     "WorldBox",
+    "level_runs",
     "resample",
     "resample_labels",
 ]

@@ -1,5 +1,6 @@
 """Names of vertebrae, with the label values of the RSNA 2022 masks."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -33,3 +34,14 @@ class Vertebra(IntEnum):
 
 
 CERVICAL: tuple[Vertebra, ...] = tuple(v for v in Vertebra if v.is_cervical)
+
+
+def level_runs(vertebrae: Iterable[Vertebra]) -> str:
+    """Return names with runs joined: ``"C1–C3, C5"``."""
+    runs: list[list[Vertebra]] = []
+    for vertebra in sorted(set(vertebrae)):
+        if runs and vertebra == runs[-1][-1] + 1:
+            runs[-1].append(vertebra)
+        else:
+            runs.append([vertebra])
+    return ", ".join(r[0].name if len(r) == 1 else f"{r[0].name}–{r[-1].name}" for r in runs)

@@ -1,5 +1,14 @@
 """Score findings against truth; NumPy and SciPy only."""
 
+from cspine.evaluation.acceptance import (
+    AcceptanceRecord,
+    Check,
+    Expectation,
+    ExpectedFracture,
+    ExpectedLevel,
+    Verdict,
+    check_study,
+)
 from cspine.evaluation.intervals import Estimate, bootstrap_ci, wilson
 from cspine.evaluation.necks import NeckCheck, check_neck, cord_axis
 from cspine.evaluation.vertebrae import (
@@ -14,13 +23,20 @@ from cspine.evaluation.vertebrae import (
 
 __all__ = [
     "CENTER_LIMIT_MM",
+    "AcceptanceRecord",
     "CaseScore",
+    "Check",
     "Estimate",
+    "Expectation",
+    "ExpectedFracture",
+    "ExpectedLevel",
     "NeckCheck",
+    "Verdict",
     "VertebraScore",
     "VertebraSummary",
     "bootstrap_ci",
     "check_neck",
+    "check_study",
     "cord_axis",
     "dice",
     "score_case",

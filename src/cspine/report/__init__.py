@@ -1,5 +1,6 @@
 """Analysis and source series in, one document out. Nothing is written, sent or computed anew here."""
 
+from cspine.report.acceptance import acceptance_document, acceptance_html, acceptance_json
 from cspine.report.content import Content, compose
 from cspine.report.document import INTENDED_USE, all_flags, findings_document, findings_json, parse_findings
 from cspine.report.drawing import BONE, Window
@@ -21,6 +22,9 @@ __all__ = [
     "Pictures",
     "Renderer",
     "Window",
+    "acceptance_document",
+    "acceptance_html",
+    "acceptance_json",
     "all_flags",
     "compose",
     "css",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cspine.dicom.header import LoadedSeries, StudyHeader
-from cspine.domain import NEVER_ASSESSED, Analysis, Decision, Findings, Location, VertebraFinding
+from cspine.domain import NEVER_ASSESSED, Analysis, Decision, Findings, Location, VertebraFinding, level_runs
 from cspine.report.document import INTENDED_USE, all_flags
 from cspine.report.drawing import position_text
 from cspine.report.locate import image_name, image_region
@@ -14,7 +14,6 @@ from cspine.report.words import (
     DECISION_SENTENCES,
     FLAG_TITLES,
     date,
-    levels,
     percent,
     person_name,
     seen_percent,
@@ -101,7 +100,9 @@ def compose(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, fl
         headline=_headline(findings),
         details=tuple(_details(findings)),
         rows=_rows(findings, source),
-        flags=tuple(FlagLine(FLAG_TITLES[f.code], f.message, levels(f.vertebrae)) for f in all_flags(findings, source)),
+        flags=tuple(
+            FlagLine(FLAG_TITLES[f.code], f.message, level_runs(f.vertebrae)) for f in all_flags(findings, source)
+        ),
         not_assessed=tuple(_not_assessed(findings)),
         never_assessed=NEVER_ASSESSED,
         identity=_identity(findings, source, timings_s),
@@ -136,17 +137,17 @@ def _headline(findings: Findings) -> str:
         sentence = "No statement about the neck as a whole"
     named = [f.vertebra for f in findings.vertebrae if f.decision is findings.decision]
     if findings.decision in (Decision.RULE_IN, Decision.UNCERTAIN) and named:
-        sentence = f"{sentence}: {levels(named)}"
+        sentence = f"{sentence}: {level_runs(named)}"
     return sentence if findings.probability is None else f"{sentence} (any fracture: {percent(findings.probability)})"
 
 
 def _details(findings: Findings) -> Iterator[str]:
     """Yield what the levels say, the urgent first, and which of them are in the field."""
     for decision in (Decision.RULE_IN, Decision.UNCERTAIN, Decision.NOT_ASSESSED, Decision.RULE_OUT):
-        named = levels(f.vertebra for f in findings.vertebrae if f.decision is decision)
+        named = level_runs(f.vertebra for f in findings.vertebrae if f.decision is decision)
         if named:
             yield f"{decision.value.capitalize()}: {named}"
-    found = levels(f.vertebra for f in findings.vertebrae if f.center_lps_mm is not None)
+    found = level_runs(f.vertebra for f in findings.vertebrae if f.center_lps_mm is not None)
     yield f"Vertebrae found in the scan: {found or 'none'}"
 
 
@@ -190,7 +191,7 @@ def _not_assessed(findings: Findings) -> Iterator[str]:
         if finding.decision is Decision.NOT_ASSESSED:
             by_reason.setdefault(finding.reason or "no reason given", []).append(finding)
     for reason, found in by_reason.items():
-        yield f"{levels(f.vertebra for f in found)}: {reason}"
+        yield f"{level_runs(f.vertebra for f in found)}: {reason}"
     for finding in findings.vertebrae:
         cut = finding.visible_fraction < 1 and finding.decision in (Decision.UNCERTAIN, Decision.RULE_IN)
         if cut:

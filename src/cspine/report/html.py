@@ -18,19 +18,19 @@ def _data_uri(picture: Picture) -> str:
     return "data:image/png;base64," + b64encode(picture.png).decode("ascii")
 
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("cspine.report", "templates"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["data_uri"] = _data_uri
+TEMPLATES.filters["data_uri"] = _data_uri
 
 
 def render_html(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, float]) -> bytes:
     """Return the page as UTF-8. Every value from a header is escaped."""
     content = compose(analysis, source, timings_s)
     density = sum(content.characters > limit for limit in DENSITY_CHARACTERS)
-    page = _TEMPLATES.get_template("report.html.jinja").render(c=content, density=density)
+    page = TEMPLATES.get_template("report.html.jinja").render(c=content, density=density)
     return page.encode("utf-8", errors="replace")

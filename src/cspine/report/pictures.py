@@ -8,11 +8,10 @@ import numpy as np
 from PIL import Image
 
 from cspine.dicom.header import LoadedSeries
-from cspine.domain import Analysis, Findings, FlagCode, Grid, Location, VertebraFinding
+from cspine.domain import Analysis, Findings, FlagCode, Grid, Location, VertebraFinding, level_runs
 from cspine.report.drawing import BONE, LARGE, SMALL, Marks, draw, position_text
 from cspine.report.locate import image_name, slice_through
 from cspine.report.reformats import Reformat, axial, coronal, sagittal, sample
-from cspine.report.words import levels
 
 PNG_LEVEL = 1  # half of the time of the default for a third more bytes
 THREADS = 4  # sampling and encoding leave the interpreter to others
@@ -87,7 +86,7 @@ def draw_pictures(analysis: Analysis, source: LoadedSeries) -> Pictures:
 def _lengthwise(reformat: Reformat, analysis: Analysis, source: LoadedSeries) -> Picture:
     low, high = reformat.depth_mm
     title = reformat.name.capitalize() + (", curved" if abs(high - low) >= 1 else "")
-    named = levels(f.vertebra for f in analysis.findings.vertebrae if f.center_lps_mm is not None)
+    named = level_runs(f.vertebra for f in analysis.findings.vertebrae if f.center_lps_mm is not None)
     picture = _draw(reformat, title, analysis, source)
     return Picture(
         _png(picture),

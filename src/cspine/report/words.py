@@ -1,9 +1,8 @@
-"""How values are put into words in every document: names, dates, shares, levels. Silence is said: "not given"."""
+"""How values are put into words in every document: names, dates, shares. Silence is said: "not given"."""
 
 import unicodedata
-from collections.abc import Iterable
 
-from cspine.domain import Decision, FlagCode, Vertebra
+from cspine.domain import Decision, FlagCode
 
 NOT_GIVEN = "not given"
 LONGEST = 160  # characters of a header value; longer ones are cut with an ellipsis
@@ -84,17 +83,6 @@ def seen_percent(visible_fraction: float) -> str:
     if 0 < visible_fraction < 0.01:
         return "<1 %"
     return f"{int(visible_fraction * 100 + 1e-9)} %"
-
-
-def levels(vertebrae: Iterable[Vertebra]) -> str:
-    """Return levels with runs joined: ``"C1–C3, C5"``."""
-    runs: list[list[Vertebra]] = []
-    for vertebra in sorted(set(vertebrae)):
-        if runs and vertebra == runs[-1][-1] + 1:
-            runs[-1].append(vertebra)
-        else:
-            runs.append([vertebra])
-    return ", ".join(r[0].name if len(r) == 1 else f"{r[0].name}–{r[-1].name}" for r in runs)
 
 
 def _is_control(character: str) -> bool:
