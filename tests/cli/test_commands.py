@@ -3,16 +3,20 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
 from cspine.cli.detect import DEFAULT_FORMATS
+from cspine.datasets import acceptance_studies
 from cspine.models import load_bundle
 from cspine.report import parse_findings
 from tests.cli.programs import PROGRAM, called, cspine, files_below
+from tests.datasets.coded_fractures import coded_with_fractures
 from tests.workflow.oracle import coded_phantom, write_coded, write_slab
 
 
@@ -146,7 +150,81 @@ def test_phantom_make_writes_studies_and_truth(tmp_path, monkeypatch):
         "phantom-3-00000.nii.gz",
         "phantom-3-00001.nii.gz",
     ]
-    assert called("phantom", "make", "-o", tmp_path / "made", "--layout", "rsna").code == 2
+    assert called("phantom", "make", "-o", tmp_path / "made", "--layout", "bids").code == 2
+
+
+def test_phantom_make_writes_the_layout_of_rsna_and_replaces_it_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", coded_with_fractures)
+    wish = ["phantom", "make", "-o", tmp_path / "made", "-n", 1, "--layout", "rsna", "--size", "small"]
+    said = called(*wish, "--fracture", "burst@C5:4", "--fracture", "dens-ii@C2", "--masks", 1)
+    assert said.code == 0, said.err
+    lines = (tmp_path / "made" / "train.csv").read_text().splitlines()
+    assert lines[1].endswith(",1,0,1,0,0,1,0,0")
+    assert len(list((tmp_path / "made" / "segmentations").iterdir())) == 1
+    other = called(*wish, "--fracture", "none")
+    assert other.code == 2
+    assert "--overwrite to replace them" in other.err
+    assert called(*wish, "--fracture", "none", "--overwrite").code == 0
+    assert (tmp_path / "made" / "train.csv").read_text().splitlines()[1].endswith(",0,0,0,0,0,0,0,0")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fracture", "dens-ii@C5"], "there is no dens-ii fracture at C5: it exists at C2"),
+        (["--fracture", "burst"], "unknown level ''"),
+        (["--size", "huge"], "unknown size 'huge'; known are full, small"),
+        (["--family", "Z"], "unknown family 'Z'"),
+        (["--masks", "2"], "segmented_share is 2.0, must be 0 … 1"),
+    ],
+)
+def test_impossible_phantoms_are_refused_by_name_before_anything_is_written(tmp_path, options, message):
+    said = called("phantom", "make", "-o", tmp_path / "made", *options)
+    assert said.code == 2
+    assert message in said.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_acceptance_test_passes_or_ends_with_eight_and_leaves_a_record(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.datasets.acceptance_suite.acceptance_studies", two_studies)
+    monkeypatch.setattr("cspine.datasets.acceptance_suite.make_case", coded_phantom)
+    suite, out = tmp_path / "suite", tmp_path / "record"
+    said = called("phantom", "acceptance", "-o", suite)
+    assert said.code == 0, said.err
+    assert said.out == f"2 studies in {suite}; next: cspine acceptance {suite}\n"
+    wish = ["acceptance", suite, "--bundle", bundle, "-o", out, "--date", "2026-01-31"]
+    said = called(*wish)
+    assert "is refused" in said.out
+    assert said.code == 8
+    assert said.out.endswith("Not passed: 2 pass, 1 fail, 1 not applicable.\n")
+    record = json.loads((out / "acceptance.json").read_text())
+    assert (record["date"], record["model"]["id"]) == ("2026-01-31", load_bundle(bundle).id)
+    assert "Not passed" in (out / "acceptance.html").read_text()
+    assert called(*wish, "--json").document == record
+    shutil.rmtree(suite)
+    monkeypatch.setattr("cspine.datasets.acceptance_suite.acceptance_studies", lambda: two_studies()[:1])
+    assert called("phantom", "acceptance", "-o", suite).code == 0
+    assert called(*wish).code == 0
+
+
+def two_studies():
+    """Return a neck, and the same neck with the wrong claim that it must be refused."""
+    neck = next(study for study in acceptance_studies() if study.name == "plain")
+    return neck, replace(neck, name="no-neck", refused_as=("OutOfScope",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nowhere"], 7, "write a suite with `cspine phantom acceptance --out nowhere`"),
+        (["nowhere", "--date", "yesterday"], 2, "--date is 'yesterday', must be a date such as 2026-01-31"),
+    ],
+)
+def test_an_impossible_acceptance_test_is_refused_by_name(tmp_path, arguments, code, message):
+    said = called("acceptance", *arguments, cwd=tmp_path)
+    assert said.code == code
+    assert message in said.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verbose_prints_seconds_per_stage(study, bundle, tmp_path):

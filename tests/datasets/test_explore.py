@@ -101,7 +101,9 @@ def test_every_figure_is_a_file_with_a_table_and_stands_on_the_page(explored: Ex
 def test_shares_counts_and_intervals_are_those_of_the_labels(explored: Explored):
     shares = table(explored, "share_by_level").set_index("target")
     for target in ("patient_overall", *LEVELS):
-        truth = sum(s.fractured != () if target == "patient_overall" else Vertebra[target] in s.fractured for s in SPECS)
+        truth = sum(
+            s.fractured != () if target == "patient_overall" else Vertebra[target] in s.fractured for s in SPECS
+        )
         expected = wilson(truth, len(SPECS))
         row = shares.loc[target]
         assert (row["fractured"], row["n"]) == (truth, 5)

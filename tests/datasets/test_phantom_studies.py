@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cspine.datasets import Layout, PhantomPlan, layout_named, write_phantoms
+from cspine.datasets import NO_FRACTURES, Layout, PhantomPlan, Size, layout_named, size_named, write_phantoms
 from cspine.domain import ConfigError, LabelMap, Rejected, Volume
-from cspine.phantom import Case, PhantomSpec, make_case
+from cspine.phantom import Case, Field, PhantomSpec, make_case
 from cspine.stores import open_source, read_nifti
+from tests.datasets.coded_fractures import coded_with_fractures
 from tests.models.coded import coded_case
 
 SMALL = {"matrix": 48, "finest_mm": 4.0}
@@ -151,9 +152,97 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         write_phantoms(PhantomPlan(1, 5, **SMALL), tmp_path / "file" / "below", silent)
 
 
+def test_phantoms_of_another_plan_are_replaced_when_that_is_asked_for(dicom, tmp_path):
+    write_phantoms(PhantomPlan(1, 6, layout=Layout.NIFTI, **SMALL), tmp_path / "d", silent)
+    (tmp_path / "d" / ".making-1").mkdir()
+    write_phantoms(PhantomPlan(2, 5, **SMALL), tmp_path / "d", silent, overwrite=True)
+    assert digests(tmp_path / "d") == digests(dicom)
+
+
+@pytest.mark.parametrize("name", ["diary.txt", "studies/mine.txt"])
+def test_what_no_plan_made_is_never_thrown_away(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match="--overwrite leaves it alone"):
+        write_phantoms(PhantomPlan(1, 5, **SMALL), tmp_path, silent, overwrite=True)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_full_disk_stops_cleanly_and_the_next_run_goes_on(dicom, tmp_path, monkeypatch):
+    real = Path.write_bytes
+
+    def full(path: Path, content) -> int:
+        if path.name == "phantom-5-00001-labels.nii.gz":
+            raise OSError(28, "No space left on device")
+        return real(path, content)
+
+    plan = PhantomPlan(2, 5, **SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(Rejected, match="no space left on the disk; finished studies stay, run again to go on"):
+            write_phantoms(plan, tmp_path / "d", silent)
+    assert [p.name for p in (tmp_path / "d" / "studies").iterdir()] == ["phantom-5-00000"]
+    assert not list((tmp_path / "d").glob(".making-*"))
+    write_phantoms(plan, tmp_path / "d", silent)
+    assert digests(tmp_path / "d") == digests(dicom)
+
+
+def test_fractures_that_are_asked_for_are_in_every_whole_neck():
+    plan = PhantomPlan(4, 1, fractures=("dens-ii@C2:4", "burst@C5"))
+    specs = [plan.spec(number) for number in range(4)]
+    assert {tuple(f.name for f in spec.fractures) for spec in specs} == {("dens-ii@C2", "burst@C5")}
+    assert {spec.fractures[0].severity for spec in specs} == {4}
+    assert len({spec.fractures[0].seed for spec in specs}) == 4
+    assert {spec.coverage.kind for spec in specs} == {Field.WHOLE}
+
+
+def test_fractures_that_are_drawn_lie_in_view_and_half_of_the_necks_have_none():
+    specs = [PhantomPlan(200, 1).spec(number) for number in range(200)]
+    assert 50 < sum(bool(spec.fractures) for spec in specs) < 130
+    assert all(
+        spec.coverage.top <= fracture.vertebra <= spec.coverage.bottom for spec in specs for fracture in spec.fractures
+    )
+    assert not any(PhantomPlan(200, 1, fractures=NO_FRACTURES).spec(number).fractures for number in range(50))
+
+
+def test_small_sets_are_small():
+    specs = [PhantomPlan(300, 2, size=Size.SMALL).spec(number) for number in range(300)]
+    assert max(max(spec.scanner.matrix) for spec in specs) <= 256
+    assert min(spec.scanner.spacing_mm for spec in specs) >= 3
+    assert len({spec.scanner.matrix for spec in specs}) == 3
+
+
+def test_family_b_is_that_of_scanner_and_fractures():
+    spec = PhantomPlan(1, 1, family="B", fractures=("burst@C5",)).spec(0)
+    assert spec.scanner.family == "B"
+    assert spec.fractures[0].family == "B"
+
+
+def test_the_truth_names_fractures_and_has_their_voxels(tmp_path, monkeypatch):
+    monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", coded_with_fractures)
+    write_phantoms(PhantomPlan(1, 5, fractures=("burst@C5:3", "lamina@C3"), **SMALL), tmp_path / "d", silent)
+    truth = json.loads((tmp_path / "d" / "truth" / "phantom-5-00000.json").read_text())
+    assert [(f["type"], f["vertebra"], f["counted"]) for f in truth["fractures"]] == [
+        ("burst", "C5", True),
+        ("lamina", "C3", True),
+    ]
+    assert truth["fractures"][0]["severity"] == 3
+    labels = _labels(tmp_path / "d" / "truth" / "phantom-5-00000-labels.nii.gz")
+    places = _labels(tmp_path / "d" / "truth" / "phantom-5-00000-fractures.nii.gz")
+    assert set(labels[places == 1]) == {5}
+    assert set(labels[places == 2]) == {3}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"fractures": ("dens-ii@C5",)}, "there is no dens-ii fracture at C5: it exists at C2"),
+        ({"fractures": ("wedge-compression@C1",)}, "there is no wedge-compression fracture at C1"),
+        ({"fractures": ("broken@C5",)}, "unknown fracture type 'broken'"),
+        ({"fractures": ("burst@L1",)}, "unknown level 'L1'"),
+        ({"fractures": ("burst@C5:6",)}, "severity is '6', must be 1 … 5"),
+        ({"fractures": ("burst@C5:",)}, "severity is '', must be 1 … 5"),
+        ({"family": "C"}, "unknown family 'C'"),
         ({"studies": 0}, "studies is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"anatomy": "nowhere"}, "anatomy 'nowhere' is neither"),
@@ -167,5 +256,7 @@ def test_an_impossible_plan_is_refused_by_name(values, message):
 
 
 def test_an_unknown_layout_is_refused_with_those_that_exist():
-    with pytest.raises(ConfigError, match="unknown layout 'rsna'; known are dicom, nifti"):
-        layout_named("rsna")
+    with pytest.raises(ConfigError, match="unknown layout 'bids'; known are dicom, nifti, rsna"):
+        layout_named("bids")
+    with pytest.raises(ConfigError, match="unknown size 'huge'; known are full, small"):
+        size_named("huge")

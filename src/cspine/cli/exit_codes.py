@@ -10,6 +10,7 @@ code meaning
 5    internal error: a mistake in cspine, or a document that could not be made
 6    of several studies, some were refused or failed and others were done
 7    a store failed: a folder cannot be read or written, the disk is full
+8    an acceptance test found an answer that differs from the expected one
 130  interrupted with Ctrl-C
 ==== ==========================================================================================
 """
@@ -30,6 +31,7 @@ class ExitCode(IntEnum):
     INTERNAL = 5
     SOME_REFUSED = 6
     STORE = 7
+    CHECK_FAILED = 8
     INTERRUPTED = 130
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cspine import __version__
-from cspine.cli import bundle, dataset, demo, detect, evaluate, info, phantom, train
+from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, phantom, train
 
 HELP = "Finds, names and locates fractures of the cervical spine in CT."
 EPILOG = """\b
@@ -17,6 +17,7 @@ Exit codes:
   5    internal error
   6    some of several studies were refused
   7    a folder cannot be read or written, or the disk is full
+  8    an acceptance test found a wrong answer
   130  interrupted
 
 Research use only. Not a medical device."""
@@ -48,6 +49,7 @@ def root(
     """Take the options that stand before any command."""
 
 
+app.command("acceptance")(acceptance.acceptance)
 app.command("detect")(detect.detect)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)

@@ -1,5 +1,6 @@
 """`cspine phantom`: CT studies of a computed neck with known truth."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from cspine.cli.guard import printable, run_command
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
+    from cspine.datasets import PhantomPlan
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Make CT studies of a computed neck with known truth."
@@ -21,42 +23,98 @@ def group() -> None:
     """Make CT studies of a computed neck with known truth."""
 
 
+Root = Annotated[
+    Path, typer.Option("--out", "-o", metavar="ROOT", readable=False, help="Folder to write, made when absent.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Throw away phantoms that are in ROOT; never anything else.")
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes.")]
+
+
 @app.command("make")
 def make(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="ROOT", readable=False, help="Where the studies and their truth go.")
-    ],
+    out: Root,
     *,
     studies: Annotated[int, typer.Option("--studies", "-n", min=1, help="How many.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds make equal bytes.")] = 0,
+    fracture: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fracture",
+            metavar="TYPE@LEVEL[:SEVERITY]",
+            help="Every study has this one; may be repeated; none: no fractures. Default: as often as in RSNA 2022.",
+        ),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="dicom, nifti, or rsna: as the RSNA 2022 data set.")
+    ] = "dicom",
+    size: Annotated[
+        str, typer.Option("--size", help="full: as hospitals have it; small: at most 192x192 pixels and 120 slices.")
+    ] = "full",
     anatomy: Annotated[
         str, typer.Option("--anatomy", metavar="NAME|DIR", help="procedural, or a folder of surface meshes.")
     ] = "procedural",
-    layout: Annotated[str, typer.Option("--layout", help="dicom or nifti.")] = "dicom",
+    family: Annotated[str, typer.Option("--family", help="A, or B, which is never trained on.")] = "A",
     matrix: Annotated[
-        int | None, typer.Option("--matrix", help="Rows and columns of every image; default: as hospitals have them.")
+        int | None, typer.Option("--matrix", help="Rows and columns of every image, in place of the size's.")
     ] = None,
     finest: Annotated[float, typer.Option("--finest", metavar="MM", help="Smallest distance of slices.")] = 0.0,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes.")] = 1,
+    masks: Annotated[float, typer.Option("--masks", metavar="SHARE", help="rsna: studies with a mask.")] = 0.2,
+    boxed: Annotated[
+        float, typer.Option("--boxed", metavar="SHARE", help="rsna: fractured studies with boxes in the table.")
+    ] = 1.0,
+    test: Annotated[float, typer.Option("--test", metavar="SHARE", help="rsna: studies of the test side.")] = 0.0,
+    islands: Annotated[int, typer.Option("--islands", min=0, help="rsna: stray islands in each mask.")] = 2,
+    workers: Workers = 1,
+    overwrite: Overwrite = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Write phantom studies to ROOT/studies and what is true of them to ROOT/truth.
+    """Write phantom studies and what is true of them below ROOT.
 
     A run that stopped goes on where it was; a folder with anything else in it is left alone.
     """
-    size = (matrix, finest)
-    run_command(lambda: _make(out, (studies, seed, anatomy, layout), size, workers), verbose=verbose)
+
+    def plan() -> "PhantomPlan":
+        from cspine.datasets import SAMPLED, PhantomPlan, RsnaOptions, layout_named, size_named
+
+        rsna = RsnaOptions(masks, boxed, test, islands)
+        sizes = (matrix, finest, size_named(size))
+        return PhantomPlan(
+            studies, seed, anatomy, layout_named(layout), *sizes, family, tuple(fracture or SAMPLED), rsna
+        )
+
+    run_command(lambda: _make(plan, out, workers, overwrite), verbose=verbose)
 
 
-def _make(out: Path, asked: tuple[int, int, str, str], size: tuple[int | None, float], workers: int) -> "ExitCode":
+@app.command("acceptance")
+def acceptance(
+    out: Root, *, workers: Workers = 1, overwrite: Overwrite = False, verbose: options.Verbose = False
+) -> None:
+    """Write the fixed set of studies that `cspine acceptance` tests a bundle on, with what must be said of each."""
+    run_command(lambda: _acceptance(out, workers, overwrite), verbose=verbose)
+
+
+def _make(plan: "Callable[[], PhantomPlan]", out: Path, workers: int, overwrite: bool) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
-    from cspine.datasets import PhantomPlan, layout_named, write_phantoms
+    from cspine.datasets import write_phantoms
 
-    studies, seed, anatomy, layout = asked
-    plan = PhantomPlan(studies, seed, anatomy, layout_named(layout), *size)
     threads = max(1, options.default_threads() // workers)
     with progress_bar(shown=True) as bar:
-        places = write_phantoms(plan, out, bar, workers, threads)
-    typer.echo(printable(f"{len(places)} studies in {out / 'studies'}, truth in {out / 'truth'}"))
+        places = write_phantoms(plan(), out, bar, workers, threads, overwrite=overwrite)
+    folders = ", ".join(sorted({place.parent.name for place in places}))
+    typer.echo(printable(f"{len(places)} studies in {out} ({folders}), what is true of them in {out / 'truth'}"))
+    return ExitCode.DONE
+
+
+def _acceptance(out: Path, workers: int, overwrite: bool) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.cli.terminal import progress_bar
+    from cspine.datasets import write_acceptance
+
+    threads = max(1, options.default_threads() // workers)
+    with progress_bar(shown=True) as bar:
+        names = write_acceptance(out, bar, workers, threads, overwrite=overwrite)
+    typer.echo(printable(f"{len(names)} studies in {out}; next: cspine acceptance {out}"))
     return ExitCode.DONE

@@ -1,7 +1,7 @@
 """What people see in a terminal: a progress bar with the stage, and the table of seven. Imported when it is needed."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from cspine.cli.guard import printable
 from cspine.domain import Decision, Findings, VertebraFinding
 
 if TYPE_CHECKING:
-    from cspine.evaluation import CaseScore, VertebraScore
+    from cspine.evaluation import CaseScore, Check, VertebraScore
 
 STYLES = {
     Decision.RULE_IN: "bold red",
@@ -115,6 +115,19 @@ def truth_table(score: "CaseScore") -> Table:
         error = "–" if one.center_error_mm is None else f"{one.center_error_mm:.1f} mm"
         verdict = Text("right", style="green") if _agrees(one) else Text("wrong", style="bold red")
         table.add_row(one.vertebra.name, f"{one.visible:.0%}", f"{one.reported:.0%}", error, verdict)
+    return table
+
+
+def checks_table(title: str, checks: "Sequence[Check]") -> Table:
+    """Return the rows of one study of an acceptance test."""
+    table = Table(title=printable(title), title_justify="left", title_style="bold", show_edge=False, expand=True)
+    for name, ratio in (("question", 4), ("expected", 4), ("found", 5)):
+        table.add_column(name, ratio=ratio)
+    table.add_column("", width=len("not applicable"))
+    styles = {"pass": "green", "fail": "bold red"}
+    for check in checks:
+        verdict = Text(check.verdict.value, style=styles.get(check.verdict.value, "dim"))
+        table.add_row(*(Text(printable(cell)) for cell in (check.question, check.expected, check.found)), verdict)
     return table
 
 

@@ -6,6 +6,8 @@ without it.
 
 from typing import TYPE_CHECKING
 
+from cspine.datasets.acceptance_folder import AcceptanceStudy, AcceptanceSuite, read_suite
+from cspine.datasets.acceptance_suite import SuiteStudy, acceptance_studies, write_acceptance
 from cspine.datasets.gray import LOW_CONTRAST, WINDOWS, slice_contrast, window_named
 from cspine.datasets.labeled_study import (
     LabeledStudy,
@@ -22,15 +24,12 @@ from cspine.datasets.labeled_study import (
 )
 from cspine.datasets.late import late_names as _late_names
 from cspine.datasets.mask_geometry import LevelExtent, LevelOverlap, largest_piece, level_extents, level_overlaps
-from cspine.datasets.nifti import nifti_bytes
-from cspine.datasets.phantom_studies import (
-    Layout,
-    PhantomPlan,
-    layout_named,
-    phantom_header,
-    truth_document,
-    write_phantoms,
-)
+from cspine.datasets.nifti import nifti_bytes, rsna_mask_bytes
+from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
+from cspine.datasets.phantom_studies import write_phantoms
+from cspine.datasets.phantom_truth import phantom_header, truth_document
+from cspine.datasets.rsna_layout import RsnaOptions
+from cspine.datasets.rsna_study import RsnaCase, write_rsna
 
 if TYPE_CHECKING:
     from cspine.datasets.audit import Audited, Kind, Suspicion, audit_set
@@ -57,8 +56,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOW_CONTRAST",
+    "NO_FRACTURES",
     "PARTS",
+    "SAMPLED",
     "WINDOWS",
+    "AcceptanceStudy",
+    "AcceptanceSuite",
     "Audited",
     "AugmentRange",
     "Augmentation",
@@ -82,15 +85,20 @@ __all__ = [
     "Placement",
     "PreparePlan",
     "PreparedSet",
+    "RsnaCase",
     "RsnaIndex",
+    "RsnaOptions",
+    "Size",
     "SliceBox",
     "SpaceNeeded",
     "StudyFiles",
     "StudyLabels",
     "Subject",
+    "SuiteStudy",
     "Suspicion",
     "VertebraFinder",
     "VideoPlan",
+    "acceptance_studies",
     "audit_set",
     "explore_set",
     "export_images",
@@ -112,8 +120,11 @@ __all__ = [
     "read_index",
     "read_prepared",
     "read_study",
+    "read_suite",
+    "rsna_mask_bytes",
     "sample_augmentation",
     "series_of",
+    "size_named",
     "slice_contrast",
     "space_needed",
     "studies_of",
@@ -122,8 +133,10 @@ __all__ = [
     "truth_document",
     "window_named",
     "with_level",
+    "write_acceptance",
     "write_augmentation_preview",
     "write_phantoms",
+    "write_rsna",
     "write_videos",
 ]
 

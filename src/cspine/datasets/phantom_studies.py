@@ -6,123 +6,45 @@
     root/studies/<name>/<n>.dcm       one study; or root/studies/<name>.nii.gz
     root/truth/<name>.json            specification, vertebrae in view, fractures
     root/truth/<name>-labels.nii.gz   C1 = 1 … T12 = 19
+    root/truth/<name>-fractures.nii.gz, <name>-mimics.nii.gz   value k is the k-th of the list; where there are any
 
-A study appears when it is complete, last of all its files, so a run that stopped goes on where it was.
+or, in the layout of RSNA 2022, the files of `cspine.datasets.rsna_layout`. A study appears when it is complete, last of
+all its files, so a run that stopped goes on where it was.
 """
 
-import errno
 import json
-import os
-import shutil
-import signal
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
-from enum import Enum, StrEnum
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from cspine.datasets.claimed_folder import ClaimedFolder, move_all
+from cspine.datasets.jobs import Report, run_jobs
 from cspine.datasets.nifti import nifti_bytes
-from cspine.dicom import Numbering, StoredAs, StudyHeader, Vendor, write_ct_series
-from cspine.domain import ConfigError, FractureTruth, GroundTruth, MimicTruth, Rejected, WorldBox
-from cspine.phantom import PROCEDURAL, Case, PhantomSpec, make_case, sample_spec
+from cspine.datasets.phantom_plan import Layout, PhantomPlan
+from cspine.datasets.phantom_truth import phantom_header, truth_document
+from cspine.datasets.rsna_layout import RSNA_PARTS, write_tables
+from cspine.datasets.rsna_study import RsnaCase, images_place, write_rsna_study
+from cspine.dicom import write_ct_images
+from cspine.domain import LabelMap
+from cspine.phantom import Case, make_case
 
-TRUTH_SCHEMA = "1.0"
-PLAN_FILE = "plan.json"
-
-Report = Callable[[str, float], None]
-
-
-class Layout(StrEnum):
-    """How the images of a study are stored."""
-
-    DICOM = "dicom"
-    NIFTI = "nifti"
+_PARTS = ("studies", *RSNA_PARTS)
 
 
-def layout_named(name: str) -> Layout:
-    """Return the layout of that name.
-
-    Raises
-    ------
-    ConfigError
-        There is none.
-    """
-    try:
-        return Layout(name)
-    except ValueError as error:
-        raise ConfigError(f"unknown layout {name!r}; known are {', '.join(Layout)}") from error
-
-
-@dataclass(frozen=True)
-class PhantomPlan:
-    """Which phantoms a folder holds; equal plans make equal bytes, whatever the number of workers.
-
-    Attributes
-    ----------
-    anatomy
-        ``"procedural"``, or a folder of meshes.
-    matrix
-        Rows and columns of every image, for small sets; ``None`` leaves them as a hospital has them.
-    finest_mm
-        Smallest distance of slices, for small sets.
-    """
-
-    studies: int
-    seed: int
-    anatomy: str = PROCEDURAL
-    layout: Layout = Layout.DICOM
-    matrix: int | None = None
-    finest_mm: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.studies <= 100_000:
-            raise ConfigError(f"studies is {self.studies}, must be 1 … 100000")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}, must not be negative")
-        if not 32 <= (self.matrix or 512) <= 2048:
-            raise ConfigError(f"matrix is {self.matrix}, must be 32 … 2048")
-        if not 0 <= self.finest_mm <= 5:
-            raise ConfigError(f"finest_mm is {self.finest_mm}, must be 0 … 5")
-        if self.anatomy != PROCEDURAL and not Path(self.anatomy).is_dir():
-            raise ConfigError(f"anatomy {self.anatomy!r} is neither {PROCEDURAL!r} nor a folder of meshes")
-
-    def name(self, number: int) -> str:
-        """Return the name of a study, 0 being the first."""
-        return f"phantom-{self.seed}-{number:05d}"
-
-    def spec(self, number: int) -> PhantomSpec:
-        """Return the specification of a study: a pure function of the plan and the number."""
-        spec = sample_spec(self._rng(number, 0), anatomy=self.anatomy)
-        scanner = spec.scanner
-        spacing = max(self.finest_mm, scanner.spacing_mm)
-        matrix = scanner.matrix if self.matrix is None else (self.matrix, self.matrix)
-        thickness = max(spacing, scanner.thickness_mm)
-        return replace(spec, scanner=replace(scanner, matrix=matrix, spacing_mm=spacing, thickness_mm=thickness))
-
-    def storage(self, number: int) -> tuple[StoredAs, Vendor, Numbering]:
-        """Return how the DICOM files of a study are written, as varied as in a hospital."""
-        rng = self._rng(number, 1)
-        stored = list(StoredAs)[int(rng.integers(len(StoredAs)))]
-        vendor = list(Vendor)[int(rng.integers(len(Vendor)))]
-        return stored, vendor, Numbering(first=int(rng.integers(0, 3)), backward=bool(rng.integers(2)))
-
-    def _rng(self, number: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number, stream)))
-
-
-def write_phantoms(plan: PhantomPlan, root: Path, report: Report, workers: int = 1, threads: int = 4) -> list[Path]:
+def write_phantoms(
+    plan: PhantomPlan, root: Path, report: Report, workers: int = 1, threads: int = 4, *, overwrite: bool = False
+) -> list[Path]:
     """Write the studies of a plan that are not there yet, and return the places of all.
 
     Parameters
     ----------
     report
-        Called with the name of a finished study and the share that is done.
+        Called with the name of a study and the share of all that is done.
     workers, threads
         Processes, and threads of each.
+    overwrite
+        Throw away phantoms of another plan in the folder first; nothing else is ever thrown away.
 
     Raises
     ------
@@ -131,166 +53,84 @@ def write_phantoms(plan: PhantomPlan, root: Path, report: Report, workers: int =
     StoreError
         The folder cannot be written, or the disk is full.
     """
-    _claim(plan, root)
-    places = [_place(plan, root, number) for number in range(plan.studies)]
+    folder = ClaimedFolder(root, plan.document(), _PARTS)
+    folder.claim(overwrite)
+    places = [root / _place(plan, number) for number in range(plan.studies)]
     missing = [number for number, place in enumerate(places) if not place.exists()]
-    stage = root / f".making-{os.getpid()}"
-    try:
-        stage.mkdir()
-        _write_all(plan, missing, (root, stage), (workers, threads), report)
-    except OSError as error:
-        raise _refused(error, root) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+    with folder.stage() as stage:
+        jobs = [(plan.name(n), partial(_write_one, _Study(plan, n), root, stage, threads)) for n in missing]
+        run_jobs(jobs, plan.studies - len(missing), workers, report)
+        if plan.layout is Layout.RSNA:
+            write_tables(root, [place.name for place in places])
     return places
 
 
-def truth_document(spec: PhantomSpec, truth: GroundTruth) -> dict[str, Any]:
-    """Return what is true of a phantom as plain JSON values; an anatomy folder by its name only."""
-    values: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=_name_of))
-    values["anatomy"] = Path(spec.anatomy).name
-    return {
-        "schema_version": TRUTH_SCHEMA,
-        "spec": values,
-        "vertebrae": [
-            {
-                "vertebra": v.vertebra.name,
-                "center_lps_mm": list(v.center_lps_mm),
-                "visible_fraction": v.visible_fraction,
-            }
-            for v in truth.vertebrae
-        ],
-        "fractures": [_fracture(fracture) for fracture in truth.fractures],
-        "mimics": [_mimic(mimic) for mimic in truth.mimics],
-    }
+@dataclass(frozen=True)
+class _Study:
+    """One study of a plan."""
+
+    plan: PhantomPlan
+    number: int
+
+    @property
+    def name(self) -> str:
+        return self.plan.name(self.number)
+
+    def rsna(self) -> RsnaCase:
+        return RsnaCase.of_spec(self.name, self.plan.spec(self.number))
 
 
-def phantom_header(name: str, spec: PhantomSpec) -> StudyHeader:
-    """Return the header of a phantom series: marked as a phantom, no birth date, no date of study."""
-    return StudyHeader(
-        patient_name=f"Phantom^{name}",
-        patient_id=name,
-        patient_sex="F" if spec.female else "M",
-        patient_age=f"{round(spec.age):03d}Y",
-        study_description="CT cervical spine",
-        series_description="Cervical spine, axial",
-        slice_thickness_mm=spec.scanner.thickness_mm,
-        is_phantom=True,
-    )
+def _place(plan: PhantomPlan, number: int) -> str:
+    """Return where a study goes, relative to the root; it is there when the study is complete."""
+    if plan.layout is Layout.RSNA:
+        return images_place(_Study(plan, number).rsna().uid, number, plan.rsna)
+    return f"studies/{plan.name(number)}" + (".nii.gz" if plan.layout is Layout.NIFTI else "")
 
 
-def _claim(plan: PhantomPlan, root: Path) -> None:
-    """Write the plan into an empty folder, or find it there."""
-    content = json.dumps(asdict(plan) | {"anatomy": Path(plan.anatomy).name}, indent=2, sort_keys=True) + "\n"
-    path = root / PLAN_FILE
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if path.read_text(encoding="utf-8") != content:
-                raise ConfigError(f"{root}: holds phantoms of another plan ({PLAN_FILE} differs); use another folder")
-        elif any(root.iterdir()):
-            raise ConfigError(f"{root}: is not empty and holds no {PLAN_FILE}; use another folder")
-        else:
-            path.write_text(content, encoding="utf-8")
-        for folder in ("studies", "truth"):
-            (root / folder).mkdir(exist_ok=True)
-    except OSError as error:
-        raise _refused(error, root) from error
+def _write_one(study: _Study, root: Path, stage: Path, threads: int) -> None:
+    case = make_case(study.plan.spec(study.number), threads)
+    move_all(stage, root, _WRITERS[study.plan.layout](study, case, stage))
 
 
-def _refused(error: OSError, root: Path) -> Rejected:
-    reason = error.strerror or str(error)
-    return Rejected(
-        f"{root}: {reason}; finished studies stay, run again to go on", errno.errorcode.get(error.errno or 0, "")
-    )
+def _write_dicom(study: _Study, case: Case, stage: Path) -> list[str]:
+    spec, place = study.plan.spec(study.number), _place(study.plan, study.number)
+    header = phantom_header(study.name, spec)
+    storage = study.plan.storage(study.number)
+    write_ct_images(case.volume, stage / place, storage, header=header, seed=spec.seed)
+    return [*_write_truth(study, case, stage), place]
 
 
-def _place(plan: PhantomPlan, root: Path, number: int) -> Path:
-    suffix = ".nii.gz" if plan.layout is Layout.NIFTI else ""
-    return root / "studies" / (plan.name(number) + suffix)
+def _write_nifti(study: _Study, case: Case, stage: Path) -> list[str]:
+    place = _place(study.plan, study.number)
+    (stage / place).parent.mkdir(parents=True, exist_ok=True)
+    (stage / place).write_bytes(nifti_bytes(case.volume.grid, case.volume.hu))
+    return [*_write_truth(study, case, stage), place]
 
 
-def _write_all(
-    plan: PhantomPlan, missing: list[int], folders: tuple[Path, Path], power: tuple[int, int], report: Report
-) -> None:
-    done = plan.studies - len(missing)
-    workers, threads = min(power[0], len(missing)), power[1]
-    if workers <= 1:
-        for number in missing:
-            report(plan.name(number), done / plan.studies)
-            _write_one(plan, number, folders, threads)
-            done += 1
-        return
-    context = get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_die_on_interrupt) as pool:
-        running = {pool.submit(_write_one, plan, number, folders, threads): number for number in missing}
-        try:
-            for future in as_completed(running):
-                future.result()
-                done += 1
-                report(plan.name(running[future]), done / plan.studies)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _write_rsna(study: _Study, case: Case, stage: Path) -> list[str]:
+    return write_rsna_study(study.rsna(), case, stage, study.number, study.plan.rsna)
 
 
-def _die_on_interrupt() -> None:
-    """Let Ctrl-C end a worker without a word; the parent cleans up."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _write_truth(study: _Study, case: Case, stage: Path) -> list[str]:
+    start = f"truth/{study.name}"
+    document = json.dumps(truth_document(study.plan.spec(study.number), case.truth), indent=2) + "\n"
+    contents = {f"{start}.json": document.encode(), f"{start}-labels.nii.gz": _packed(case.labels)}
+    if case.truth.fractures:
+        contents[f"{start}-fractures.nii.gz"] = _packed(case.fractures)
+    if case.truth.mimics:
+        contents[f"{start}-mimics.nii.gz"] = _packed(case.mimics)
+    (stage / "truth").mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (stage / name).write_bytes(content)
+    return list(contents)
 
 
-def _write_one(plan: PhantomPlan, number: int, folders: tuple[Path, Path], threads: int) -> None:
-    root, stage = folders
-    name, spec, place = plan.name(number), plan.spec(number), _place(plan, root, number)
-    case = make_case(spec, threads)
-    if place.exists():
-        raise Rejected(f"{place}: appeared while it was being made; is another run writing here?")
-    made = stage / place.name
-    if plan.layout is Layout.NIFTI:
-        made.write_bytes(nifti_bytes(case.volume.grid, case.volume.hu))
-    else:
-        stored, vendor, numbering = plan.storage(number)
-        header = phantom_header(name, spec)
-        write_ct_series(
-            case.volume, made, header=header, stored_as=stored, vendor=vendor, numbering=numbering, seed=spec.seed
-        )
-    _write_truth(stage, name, spec, case)
-    for path in (f"{name}.json", f"{name}-labels.nii.gz"):
-        (stage / path).replace(root / "truth" / path)
-    made.replace(place)
+def _packed(labels: LabelMap) -> bytes:
+    return nifti_bytes(labels.grid, labels.labels)
 
 
-def _write_truth(stage: Path, name: str, spec: PhantomSpec, case: Case) -> None:
-    text = json.dumps(truth_document(spec, case.truth), indent=2) + "\n"
-    (stage / f"{name}.json").write_text(text, encoding="utf-8")
-    (stage / f"{name}-labels.nii.gz").write_bytes(nifti_bytes(case.labels.grid, case.labels.labels))
-
-
-def _name_of(value: object) -> str:
-    """Return the name of an enumeration member, the only value of a specification that JSON does not know."""
-    if isinstance(value, Enum):
-        return value.name.lower()
-    raise TypeError(f"a phantom specification holds a {type(value).__name__}")
-
-
-def _fracture(fracture: FractureTruth) -> dict[str, Any]:
-    return {
-        "type": fracture.type,
-        "vertebra": fracture.vertebra.name if fracture.vertebra else None,
-        "severity": fracture.severity,
-        "age": fracture.age,
-        "family": fracture.family,
-        "counted": fracture.counted,
-        "box_lps_mm": _corners(fracture.box_lps_mm),
-    }
-
-
-def _mimic(mimic: MimicTruth) -> dict[str, Any]:
-    return {
-        "kind": mimic.kind,
-        "vertebra": mimic.vertebra.name if mimic.vertebra else None,
-        "box_lps_mm": _corners(mimic.box_lps_mm),
-    }
-
-
-def _corners(box: WorldBox | None) -> list[list[float]] | None:
-    return None if box is None else [list(box.min_lps_mm), list(box.max_lps_mm)]
+_WRITERS: Mapping[Layout, Callable[[_Study, Case, Path], list[str]]] = {
+    Layout.DICOM: _write_dicom,
+    Layout.NIFTI: _write_nifti,
+    Layout.RSNA: _write_rsna,
+}

@@ -1,5 +1,6 @@
 """The only place that composes read, analyze, render and send."""
 
+from cspine.workflow.acceptance import UnderTest, run_acceptance
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
 from cspine.workflow.demo import DemoResult, demo_spec, run_demo
 from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
@@ -18,11 +19,13 @@ __all__ = [
     "Progress",
     "StageClock",
     "StudyOutcome",
+    "UnderTest",
     "Wish",
     "attempt",
     "demo_spec",
     "make_evaluation_cases",
     "no_progress",
+    "run_acceptance",
     "run_case",
     "run_demo",
     "run_source",
