@@ -13,7 +13,17 @@ from tests.architecture.sources import ROOT
 
 INSTALL_LIMIT_MB = 700
 BUNDLE_LIMIT_MB = 20
-NEVER_IN_CORE = {"torch", "monai", "lightning", "timm", "onnxruntime", "pandas", "simpleitk", "pylibjpeg-libjpeg"}
+NEVER_IN_CORE = {
+    "torch",
+    "monai",
+    "lightning",
+    "timm",
+    "safetensors",
+    "onnxruntime",
+    "pandas",
+    "simpleitk",
+    "pylibjpeg-libjpeg",
+}
 
 
 def _needs(found: Distribution) -> set[str]:

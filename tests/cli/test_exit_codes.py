@@ -18,6 +18,7 @@ from cspine.domain import (
     Rejected,
     RenderError,
     StoreTimeout,
+    TrainingStopped,
     Unreachable,
     UnsupportedSeries,
 )
@@ -36,6 +37,7 @@ from cspine.domain import (
         (Rejected("x"), ExitCode.STORE),
         (StoreTimeout("x"), ExitCode.STORE),
         (ConfigError("x"), ExitCode.USAGE),
+        (TrainingStopped("x"), ExitCode.TRAINING_STOPPED),
         (RenderError("x"), ExitCode.INTERNAL),
         (ZeroDivisionError("x"), ExitCode.INTERNAL),
     ],

@@ -11,6 +11,7 @@ code meaning
 6    of several studies, some were refused or failed and others were done
 7    a store failed: a folder cannot be read or written, the disk is full
 8    an acceptance test found an answer that differs from the expected one
+9    a training stopped: its loss is not a number, or the memory does not suffice
 130  interrupted with Ctrl-C
 ==== ==========================================================================================
 """
@@ -18,7 +19,7 @@ code meaning
 from collections.abc import Sequence
 from enum import IntEnum
 
-from cspine.domain import BundleError, ConfigError, InputError, RenderError, StoreError
+from cspine.domain import BundleError, ConfigError, InputError, RenderError, StoreError, TrainingStopped
 
 
 class ExitCode(IntEnum):
@@ -32,6 +33,7 @@ class ExitCode(IntEnum):
     SOME_REFUSED = 6
     STORE = 7
     CHECK_FAILED = 8
+    TRAINING_STOPPED = 9
     INTERRUPTED = 130
 
 
@@ -41,6 +43,7 @@ CODE_OF_ERROR: tuple[tuple[type[Exception], ExitCode], ...] = (
     (BundleError, ExitCode.BUNDLE),
     (StoreError, ExitCode.STORE),
     (ConfigError, ExitCode.USAGE),
+    (TrainingStopped, ExitCode.TRAINING_STOPPED),
     (RenderError, ExitCode.INTERNAL),
 )
 

@@ -18,6 +18,7 @@ Exit codes:
   6    some of several studies were refused
   7    a folder cannot be read or written, or the disk is full
   8    an acceptance test found a wrong answer
+  9    a training stopped: loss not a number, memory exhausted
   130  interrupted
 
 Research use only. Not a medical device."""

@@ -16,6 +16,7 @@ from cspine.domain.errors import (
     RenderError,
     StoreError,
     StoreTimeout,
+    TrainingStopped,
     Unreachable,
     UnsupportedSeries,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "RenderError",
     "StoreError",
     "StoreTimeout",
+    "TrainingStopped",
     "Unreachable",
     "UnsupportedSeries",
     "Vertebra",

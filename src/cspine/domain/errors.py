@@ -17,6 +17,7 @@
     │   ├── Rejected          carries the peer's status
     │   └── StoreTimeout
     ├── ConfigError           a setting, a recipe or a phantom specification
+    ├── TrainingStopped       a training that cannot go on: its loss is not a number, or the memory does not suffice
     └── RenderError           a document could not be made
 
 A message says what happened, to which object, the measured value, the limit, and what to do.
@@ -106,6 +107,10 @@ class StoreTimeout(StoreError):
 
 class ConfigError(CspineError):
     """A setting, recipe or specification is impossible."""
+
+
+class TrainingStopped(CspineError):
+    """A training cannot go on; what it reached is saved."""
 
 
 class RenderError(CspineError):

@@ -1,5 +1,7 @@
 """Phantoms and scans to a model bundle. Needs the extra ``train``."""
 
+from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # first: it mends what others import
+
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit, rate_at
 from cspine.training.make_cases import CasePlan, make_cases
@@ -17,6 +19,7 @@ __all__ = [
     "export_bundle",
     "fit",
     "make_cases",
+    "mend_torchvision",
     "pseudo_label",
     "rate_at",
     "train_vertebrae",

@@ -1,0 +1,303 @@
+"""Fit a network to labeled samples: config, data, model, optimizer, schedule, loop, checkpoint, in this order.
+
+A step is a pure function of the state before it and of (seed, step): the order of samples, augmentation and dropout are
+drawn from these numbers. So a run that was killed goes on to the same weights, and checkpoints hold no random state.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import nn
+
+from cspine.domain import ConfigError
+from cspine.training.learning.checkpoint import load_checkpoint, save_checkpoint
+from cspine.training.learning.config import PRECISIONS, FitConfig, Hardware
+from cspine.training.learning.history import EpochRow, History
+from cspine.training.learning.losses import Loss, make_loss
+from cspine.training.learning.optimizers import make_optimizer
+from cspine.training.learning.predict import Predicted, predict
+from cspine.training.learning.schedules import rate_factor
+from cspine.training.learning.stream import Batch, Samples, Walk, training_batches
+from cspine.training.learning.trouble import memory_advice, stopped_by_loss
+from cspine.training.state_files import load_state, save_state
+
+Report = Callable[[EpochRow], None]
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.safetensors"
+NETWORK = "network.safetensors"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learned.
+
+    Attributes
+    ----------
+    network
+        Images (N, C, H, W) → outputs (N, O). Changed by the fit.
+    document
+        What the run is, plain JSON; a checkpoint of another document is refused.
+    """
+
+    network: nn.Module
+    train: Samples
+    valid: Samples
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network after its fit, on the CPU in evaluation mode, with its curve."""
+
+    network: nn.Module
+    history: tuple[EpochRow, ...]
+    loss: Loss
+
+
+def fit(
+    problem: Problem, config: FitConfig, run: Path, hardware: Hardware | None = None, report: Report | None = None
+) -> Fitted:
+    """Train from the checkpoint in `run` when there is one, to the end or until the validation loss stops falling.
+
+    Parameters
+    ----------
+    run
+        Receives ``checkpoint.pt``, ``history.json``, ``tensorboard`` and at the end ``network.safetensors``.
+    report
+        Receives a row per epoch.
+
+    Raises
+    ------
+    ConfigError
+        The checkpoint belongs to another run, or there is no such device.
+    TrainingStopped
+        The loss is not a number, or the memory does not suffice; the message says which batch, or what to set.
+    StoreError
+        The run folder cannot be written, or the disk is full.
+    """
+    hardware = hardware or Hardware()
+    torch.set_num_threads(hardware.threads)
+    with _repeatable(hardware.deterministic), memory_advice(config.batch, config.accumulate):
+        fabric = make_fabric(hardware)
+        if (config.batch // fabric.world_size) * fabric.world_size != config.batch:
+            raise ConfigError(f"batch {config.batch} cannot be shared by {fabric.world_size} processes; use a multiple")
+        session = _Session(problem, config, run, fabric)
+        session.resume()
+        waited = time.monotonic()
+        for batch in training_batches(session.walk, hardware, session.step, fabric.global_rank, fabric.world_size):
+            session.waited += time.monotonic() - waited
+            session.forward_pass(batch)
+            if session.epoch_is_over and session.close_epoch(hardware, report):
+                break
+            waited = time.monotonic()
+        return session.finish()
+
+
+def make_fabric(hardware: Hardware) -> lightning.Fabric:
+    """Return the place to run; below ``torchrun`` one process of several.
+
+    Raises
+    ------
+    ConfigError
+        There is no such device here.
+    """
+    world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    several: dict[str, Any] = {"strategy": "ddp", "num_nodes": world // local} if world > 1 else {}
+    try:
+        fabric = lightning.Fabric(
+            accelerator=hardware.device, devices=local, precision=PRECISIONS[hardware.precision], **several
+        )
+        if world > 1:
+            fabric.launch()
+    except (RuntimeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(f"device {hardware.device!r} cannot be used here ({first}); use auto or cpu") from error
+    return fabric
+
+
+class _Session:
+    """The state of one fit."""
+
+    def __init__(self, problem: Problem, config: FitConfig, run: Path, fabric: lightning.Fabric) -> None:
+        self.problem, self.config, self.run, self.fabric = problem, config, run, fabric
+        self.walk = Walk(problem.train, config)
+        self.loss = make_loss(config.loss, problem.train.labels)
+        self.plain = problem.network
+        self.optimizer = make_optimizer(
+            config.optimizer, self.plain.parameters(), config.learning_rate, config.weight_decay
+        )
+        self.average = _averaged(self.plain, config.ema) if config.ema else None
+        self.history = History(run)
+        self.step, self.passes, self.waited = 0, 0, 0.0
+        self.document = {"fit": asdict(config), "run": dict(problem.document), "optimizer steps": self.walk.steps}
+
+    def resume(self) -> None:
+        """Take the state from the checkpoint, if there is one, and place everything on the device."""
+        path = self.run / CHECKPOINT
+        if path.exists():
+            saved = load_checkpoint(path, self.document)
+            self.step = int(saved["step"])
+            self.plain.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(saved["average"])
+            self.history.restore(json.loads(saved["history"]))
+            self.fabric.strategy.precision.load_state_dict(saved["precision"])
+        self.network, self.placed = self.fabric.setup(self.plain, self.optimizer)
+        if self.average is not None:
+            self.average.to(self.fabric.device)
+        if self.history.ended(self.config):
+            self.step = self.walk.steps
+
+    @property
+    def epoch_is_over(self) -> bool:
+        return self.passes == 0 and self.step % self.walk.steps_per_epoch == 0
+
+    def forward_pass(self, batch: Batch) -> None:
+        """Add one forward pass to the gradient, and take the optimizer's step after the last of a step."""
+        count = -(-self.walk.per_step // self.config.batch)
+        if self.passes == 0:
+            self._begin_step()
+        torch.manual_seed(hash_of(self.config.seed, self.step, self.passes, self.fabric.global_rank))
+        last = self.passes == count - 1
+        with self.fabric.no_backward_sync(self.network, enabled=not last and self.fabric.world_size > 1):
+            images, targets = self.fabric.to_device((batch.images, batch.targets))
+            logits = self.network(images)
+            loss = self.loss.compute(logits.float(), targets)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise self._stop(value, batch)
+            share = len(targets) * self.fabric.world_size / self.walk.per_step
+            self.fabric.backward(loss * share)
+        self.history.watch(value, self.loss.probabilities(logits.detach().float()), targets)
+        self.passes = 0 if last else self.passes + 1
+        if last:
+            self._end_step()
+
+    def _begin_step(self) -> None:
+        train_mode(self.network, frozen_norm=self.config.freeze_norm)
+        factor = rate_factor(self.config.schedule, self.step, self.walk.steps, self.history.valid_losses)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+        self.placed.zero_grad(set_to_none=True)
+
+    def _end_step(self) -> None:
+        """Step, unless the gradient is not finite; then the step is left out and counted."""
+        norm = self.fabric.clip_gradients(
+            self.network, self.placed, max_norm=self.config.clip or math.inf, error_if_nonfinite=False
+        )
+        scaled = self.fabric.strategy.precision.state_dict()  # of f16: its scaler must see the overflow to back off
+        if scaled or bool(torch.isfinite(norm)):
+            self.placed.step()
+        else:
+            self.history.skipped += 1
+        if self.average is not None:
+            self.average.update_parameters(self.plain)
+        self.step += 1
+        if self.step % self.config.save_every == 0 and self.step % self.walk.steps_per_epoch:
+            self.save(self.run / CHECKPOINT)
+
+    def close_epoch(self, hardware: Hardware, report: Report | None) -> bool:
+        """Validate, note the row, save; return whether the run ends here."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        judged = self.validated(hardware)
+        row = self.history.close(judged, self.loss, rate, self.waited)
+        self.waited = 0.0
+        if self.fabric.global_rank == 0:
+            if self.history.is_best(row):
+                save_state(self._kept().state_dict(), self.run / BEST)
+            self.history.write()
+        self.save(self.run / CHECKPOINT)
+        if report is not None and self.fabric.global_rank == 0:
+            report(row)
+        return self.history.ended(self.config)
+
+    def validated(self, hardware: Hardware) -> Predicted:
+        return predict(self._kept(), self.problem.valid, self.loss, self.config.batch, hardware)
+
+    def _kept(self) -> nn.Module:
+        if self.average is None:
+            return self.plain
+        module: nn.Module = self.average.module
+        return module
+
+    def save(self, path: Path) -> None:
+        if self.fabric.global_rank:
+            return
+        content: dict[str, Any] = {
+            "step": self.step,
+            "network": self.plain.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": json.dumps(self.history.state()),
+            "precision": self.fabric.strategy.precision.state_dict(),
+        }
+        if self.average is not None:
+            content["average"] = self.average.state_dict()
+        save_checkpoint(path, self.document, content)
+
+    def _stop(self, value: float, batch: Batch) -> Exception:
+        path = self.run / "stopped.pt"
+        self.save(path)
+        epoch, place = divmod(self.step, self.walk.steps_per_epoch)
+        names = [self.problem.train.name(int(n)) for n in batch.numbers]
+        return stopped_by_loss(value, f"epoch {epoch + 1}, step {place + 1}", names, str(path))
+
+    def finish(self) -> Fitted:
+        """Return the kept weights and write them."""
+        network = self._kept().to("cpu")
+        if self.config.keep == "best":
+            network.load_state_dict(load_state(self.run / BEST))
+        for parameter in network.parameters():
+            parameter.grad = None
+        if self.fabric.global_rank == 0:
+            save_state(network.state_dict(), self.run / NETWORK)
+        return Fitted(network.eval(), tuple(self.history.rows), self.loss)
+
+
+def train_mode(network: nn.Module, *, frozen_norm: bool = False) -> None:
+    """Set training mode; batch norms whose weights are frozen, or all when asked for, keep their statistics."""
+    network.train()
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        frozen = bool(own) and not any(p.requires_grad for p in own)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (frozen_norm or frozen):
+            module.eval()
+
+
+def hash_of(*numbers: int) -> int:
+    """Return one seed from several numbers, far apart for neighbors."""
+    value = 0
+    for number in numbers:
+        value = (value * 6364136223846793005 + number + 1442695040888963407) % 2**63
+    return value
+
+
+def _averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch has no annotation
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+class _repeatable:  # noqa: N801 - used like a function
+    """Deterministic operations inside, what was set before outside."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+
+    def __enter__(self) -> None:
+        self.before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+        if self.wanted:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by torch's page on randomness
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+
+    def __exit__(self, *error: object) -> None:
+        torch.use_deterministic_algorithms(self.before[0])
+        torch.backends.cudnn.benchmark = self.before[1]
