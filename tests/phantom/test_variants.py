@@ -24,7 +24,8 @@ from cspine.phantom.bones.primitives import Ellipsoid
 from cspine.phantom.features.alter import Individual, altered
 from cspine.phantom.features.bridges import FUSED_GAP_MM
 from cspine.phantom.features.measure import foramen, landmarks, ring_at
-from cspine.phantom.features.variant_shapes import SKULL, individual
+from cspine.phantom.features.person import peculiarities
+from cspine.phantom.features.variant_shapes import SKULL
 from cspine.phantom.joints import Contact, JointedBone, Neighbor
 from cspine.phantom.skeleton import Bone
 from tests.phantom.anatomy_builders import HEALTHY, WORN, anatomy, bone_of, inside
@@ -35,7 +36,7 @@ C1, C2, C4, C5, C6, C7 = (Vertebra(v) for v in (1, 2, 4, 5, 6, 7))
 
 
 def person(variants: Variants, discs=HEALTHY) -> Individual:
-    return individual(variants, anatomy(), discs, np.random.default_rng(3))
+    return peculiarities(variants, (), anatomy(), age=50.0, discs=discs, rng=np.random.default_rng(3))[0]
 
 
 def changed(level: Vertebra, variants: Variants) -> Bone:

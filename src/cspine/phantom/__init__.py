@@ -12,6 +12,7 @@ from cspine.phantom.fractures import (
     parse_fracture,
     sample_fractures,
 )
+from cspine.phantom.mimics import Mimic, MimicKind, levels_of, sample_mimics
 from cspine.phantom.posture import Posture
 from cspine.phantom.render import RIB, SKULL, TissueMap, render_tissue
 from cspine.phantom.scanner import Scanner, sample_scanner
@@ -24,6 +25,7 @@ from cspine.phantom.spec import (
     sample_coverage,
     sample_spec,
     training_allowed,
+    with_mimics,
     with_variants,
 )
 from cspine.phantom.subject import Subject
@@ -56,6 +58,8 @@ __all__ = [
     "FractureType",
     "Fusion",
     "FusionKind",
+    "Mimic",
+    "MimicKind",
     "PhantomSpec",
     "Posture",
     "Scanner",
@@ -68,6 +72,7 @@ __all__ = [
     "Variants",
     "check_training_allowed",
     "fracture_boxes",
+    "levels_of",
     "make_case",
     "make_subject",
     "parse_fracture",
@@ -75,10 +80,12 @@ __all__ = [
     "sample_body",
     "sample_coverage",
     "sample_fractures",
+    "sample_mimics",
     "sample_scanner",
     "sample_spec",
     "sample_variants",
     "scan_subject",
     "training_allowed",
+    "with_mimics",
     "with_variants",
 ]

@@ -9,9 +9,12 @@ from cspine.domain import Grid, GroundTruth, LabelMap, Vertebra, VertebraTruth, 
 from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural_anatomy
 from cspine.phantom.assembly import assemble
 from cspine.phantom.discs import Discs, sample_discs
-from cspine.phantom.features import individual
+from cspine.phantom.features import peculiarities, traces
 from cspine.phantom.fractures import SliceBox, place_fractures
 from cspine.phantom.fractures.truth import fracture_truth, healed_truth, slice_boxes
+from cspine.phantom.healed import healed_fractures
+from cspine.phantom.mimic_images import disturbed, moved
+from cspine.phantom.mimic_truth import fillings_of, line_masks, mimic_masks, mimic_truth
 from cspine.phantom.posture import orientations
 from cspine.phantom.raster import Slab, bounds_in_body_mm, box_corners, over_slabs, rough_bounds_mm
 from cspine.phantom.render import render_hu, render_labels
@@ -64,11 +67,14 @@ def make_subject(spec: PhantomSpec) -> Subject:
     anatomy = _grown(spec.anatomy, spec.female, spec.scale, discs, spec.seed)
     posture = _stream(spec.seed, _POSTURE)
     turns = orientations(spec.posture, posture)
-    person = individual(spec.variants, anatomy, discs, _stream(spec.seed, _VARIANTS))
+    rng = _stream(spec.seed, _VARIANTS)
+    person, alike = peculiarities(spec.variants, spec.mimics, anatomy, age=spec.age, discs=discs, rng=rng)
     skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale, individual=person)
     seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
     warp = sample_warp(posture, spec.warp_mm)
-    return Subject(skeleton, spec.body, warp, seed, spec.fillings, place_fractures(skeleton, spec.fractures))
+    broken = place_fractures(skeleton, (*spec.fractures, *healed_fractures(spec.mimics)))
+    where = traces(alike, anatomy, skeleton)
+    return Subject(skeleton, spec.body, warp, seed, fillings_of(spec.mimics, spec.fillings), broken, where)
 
 
 @lru_cache(maxsize=1)
@@ -92,11 +98,16 @@ def scan_subject(subject: Subject, spec: PhantomSpec, threads: int = 4) -> Case:
     hu = render_hu(subject, fine, threads)
     around = around_grid(subject, grid)
     whole = Volume(around, render_hu(subject, around, threads))
+    hu = moved(hu, fine, spec.mimics, subject.centers_lps_mm)
     volume = scan(hu, fine, spec.scanner, _stream(spec.seed, _SCAN), target=grid, whole_body=whole, threads=threads)
+    lines = line_masks(subject.traces, grid, subject.warp)
+    volume = disturbed(volume, spec.scanner, spec.mimics, subject.centers_lps_mm, lines)
     truth = ground_truth(subject, grid, spec.scanner, threads)
     fractures, broken = fracture_truth(subject.fractures, grid, subject.warp)
-    mimics, healed = healed_truth(subject.fractures, grid, subject.warp)
-    truth = replace(truth, fractures=broken, mimics=healed)
+    healed = healed_truth(subject.fractures, grid, subject.warp)
+    masks = mimic_masks(spec.mimics, subject, volume)
+    mimics, alike = mimic_truth(healed, masks)
+    truth = replace(truth, fractures=broken, mimics=alike)
     return Case(volume, render_labels(subject, grid, threads), truth, fractures, mimics)
 
 

@@ -25,7 +25,7 @@ _MATERIALS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("manubrium", (0.7, 800.0, 160.0)),
     ("rib", (0.8, 950.0, 170.0)),
     ("ossicle", (0.7, 1150.0, 380.0)),
-    ("ossified", (0.8, 950.0, 420.0)),
+    ("ossified", (0.9, 1100.0, 620.0)),
 )
 _OTHER = (1.0, 1000.0, 250.0)
 # Cortex and insides of vertebrae at the body: a dense ring at C1, spongy bodies below.

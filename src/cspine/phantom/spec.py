@@ -11,11 +11,13 @@ from cspine.phantom.anatomy import LOWEST_BONE, MEAN_SCALE, PROCEDURAL, is_evalu
 from cspine.phantom.body import Body, sample_body
 from cspine.phantom.density import BoneDensity, sample_density
 from cspine.phantom.fractures import Fracture
+from cspine.phantom.mimics import Mimic, sample_mimics
 from cspine.phantom.posture import Posture, sample_posture
 from cspine.phantom.scanner import Scanner, sample_scanner
 from cspine.phantom.variants import Variants, sample_variants
 
 _MOST_FRACTURES = 255  # they are told apart by a byte
+_MOST_MIMICS = 100
 
 
 class Field(StrEnum):
@@ -84,6 +86,8 @@ class PhantomSpec:
         What is unusual about the bones; by default nothing.
     fractures
         At levels that the coverage shows.
+    mimics
+        What looks like a fracture and is none.
     """
 
     seed: int
@@ -101,6 +105,7 @@ class PhantomSpec:
     coverage: Coverage = field(default_factory=Coverage)
     variants: Variants = field(default_factory=Variants)
     fractures: tuple[Fracture, ...] = ()
+    mimics: tuple[Mimic, ...] = ()
 
     def __post_init__(self) -> None:
         limits = (
@@ -123,6 +128,11 @@ class PhantomSpec:
                 )
         if len(self.fractures) > _MOST_FRACTURES:
             raise ConfigError(f"phantom {self.seed}: {len(self.fractures)} fractures, at most {_MOST_FRACTURES}")
+
+        for mimic in self.mimics:
+            mimic.check_age(self.age)
+        if len(self.mimics) > _MOST_MIMICS:
+            raise ConfigError(f"phantom {self.seed}: {len(self.mimics)} mimics, at most {_MOST_MIMICS}")
 
     @property
     def family(self) -> str:
@@ -154,7 +164,8 @@ def sample_spec(
 ) -> PhantomSpec:
     """Draw a patient and a scan as an emergency department sees them.
 
-    Bones are of usual shape, so that equal seeds go on giving equal bytes: `with_variants` adds what is unusual.
+    Bones are of usual shape, so that equal seeds go on giving equal bytes: `with_variants` and `with_mimics` add
+    what is not.
 
     Parameters
     ----------
@@ -189,7 +200,13 @@ def with_variants(spec: PhantomSpec) -> PhantomSpec:
     return replace(spec, variants=sample_variants(rng, spec.age))
 
 
-_VARIANTS_STREAM = 21  # beside the streams of `case`
+def with_mimics(spec: PhantomSpec) -> PhantomSpec:
+    """Return the specification with mimics about as common as in adults of its age, drawn from its own seed."""
+    rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_MIMICS_STREAM,)))
+    return replace(spec, mimics=sample_mimics(rng, spec.age))
+
+
+_VARIANTS_STREAM, _MIMICS_STREAM = 21, 22  # beside the streams of `case`
 _FIELD_ODDS = {
     Field.WHOLE: 0.55,
     Field.NO_SKULL: 0.12,

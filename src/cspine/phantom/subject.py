@@ -7,6 +7,7 @@ import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.phantom.body import Body
+from cspine.phantom.features.traces import Trace
 from cspine.phantom.fractures import PlacedFracture, broken_bones
 from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.warp import Warp
@@ -26,6 +27,8 @@ class Subject:
         Share of the teeth that is metal, 0 … 1.
     fractures
         Of bones of the skeleton, which itself is whole: soft tissue hangs on it.
+    traces
+        Where mimics are.
     """
 
     skeleton: Skeleton
@@ -34,6 +37,7 @@ class Subject:
     tissue_seed: int
     fillings: float = 0.0
     fractures: tuple[PlacedFracture, ...] = ()
+    traces: tuple[Trace, ...] = ()
 
     @cached_property
     def bones(self) -> tuple[PlacedBone, ...]:

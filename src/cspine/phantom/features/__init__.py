@@ -2,6 +2,18 @@
 
 from cspine.phantom.features.alter import AlteredBone, Feature, Individual, altered
 from cspine.phantom.features.measure import Landmarks, landmarks
-from cspine.phantom.features.variant_shapes import individual
+from cspine.phantom.features.person import Lookalike, peculiarities, traces
+from cspine.phantom.features.traces import Trace
 
-__all__ = ["AlteredBone", "Feature", "Individual", "Landmarks", "altered", "individual", "landmarks"]
+__all__ = [
+    "AlteredBone",
+    "Feature",
+    "Individual",
+    "Landmarks",
+    "Lookalike",
+    "Trace",
+    "altered",
+    "landmarks",
+    "peculiarities",
+    "traces",
+]

@@ -32,7 +32,7 @@ class Feature:
     loose
         Separate pieces in the frame of the vertebra: ossicles, ossified ligaments, ribs, metal.
     region
-        Everything that it changes; for the truth.
+        Where else something is to be seen, for the truth.
     """
 
     vertebra: Vertebra

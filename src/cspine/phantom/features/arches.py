@@ -31,8 +31,7 @@ def ring_cleft(bone: Bone, angle_deg: float, gap_mm: float, slant_deg: float) ->
     tangent = (float(np.cos(turn)), -float(np.sin(turn)), 0.0)
     radii = (gap_mm / 2, thick / 2 + 3.5, 9.0)
     tool = Ellipsoid(middle, radii, ((0.0, 0.0, 1.0), tangent), _ROUND)
-    region = Ellipsoid(middle, (gap_mm / 2 + 2.5, thick / 2 + 2.0, 7.0), ((0.0, 0.0, 1.0), tangent))
-    return Feature(Vertebra.C1, removed=(tool,), region=(region,))
+    return Feature(Vertebra.C1, removed=(tool,))
 
 
 def lamina_cleft(marks: Landmarks, gap_mm: float, offset_mm: float) -> Feature:
@@ -48,13 +47,12 @@ def lamina_cleft(marks: Landmarks, gap_mm: float, offset_mm: float) -> Feature:
     at: Vector = (x, marks.arch_y + marks.lamina_mm / 2, marks.arch_z)
     lean = ((0.0, 0.0, 1.0), (1.0, -0.25 * side, 0.0))
     tool = Ellipsoid(at, (gap_mm / 2, marks.lamina_mm / 2 + 4.0, 13.0), lean, _ROUND)
-    region = Ellipsoid(at, (gap_mm / 2 + 2.5, marks.lamina_mm / 2 + 3.5, 9.0), lean)
-    return Feature(marks.vertebra, removed=(tool,), region=(region,))
+    return Feature(marks.vertebra, removed=(tool,))
 
 
 def separate_dens(bone: Bone, marks: Landmarks, gap_mm: float) -> Feature:
     """Return C2 with its dens as an ossicle: a wide smooth gap at the base, the tip smaller and round."""
-    base, tip = dens_base_z(bone, marks), float(bone.bounds_mm[1, 2])
+    base = dens_base_z(bone, marks)
     y = marks.middle_y
     gap_z = base + gap_mm / 2
     slab = Ellipsoid((0.0, y, gap_z), (8.2, 10.0, gap_mm / 2), exponent=3.0)
@@ -62,9 +60,7 @@ def separate_dens(bone: Bone, marks: Landmarks, gap_mm: float) -> Feature:
     ends: tuple[Solid, ...] = tuple(
         Ellipsoid((s * 5.2, y, gap_z + gap_mm / 2 + 0.5), (2.2, 8.0, 2.6)) for s in (1.0, -1.0)
     )
-    height = (tip - base) / 2 + 1.5
-    region = Ellipsoid((0.0, y, (tip + base) / 2), (8.5, 8.5, height + 1.5), exponent=3.0)
-    return Feature(Vertebra.C2, removed=(slab, *ends), region=(region,))
+    return Feature(Vertebra.C2, removed=(slab, *ends))
 
 
 def thick_anterior_arch(marks: Landmarks) -> Feature:

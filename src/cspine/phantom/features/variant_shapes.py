@@ -1,17 +1,15 @@
 """From the variants of a person to features of single bones and contacts between neighbors."""
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from cspine.domain import Vertebra
-from cspine.phantom.anatomy import Anatomy
 from cspine.phantom.bones.combine import Union
 from cspine.phantom.bones.primitives import Ellipsoid, Solid, Tube, Vector
 from cspine.phantom.bones.sampled import SolidBone
 from cspine.phantom.discs import Discs
-from cspine.phantom.features.alter import Feature, Individual
+from cspine.phantom.features.alter import Feature
 from cspine.phantom.features.arches import ANTERIOR_DEG, POSTERIOR_DEG, ring_cleft, separate_dens, thick_anterior_arch
 from cspine.phantom.features.bridges import (
     block_contacts,
@@ -20,7 +18,8 @@ from cspine.phantom.features.bridges import (
     stiff_contacts,
     worn_facets,
 )
-from cspine.phantom.features.measure import Landmarks, foramen, landmarks
+from cspine.phantom.features.measure import Landmarks, foramen
+from cspine.phantom.features.site import Measured
 from cspine.phantom.inlay import Inlay
 from cspine.phantom.joints import Contact
 from cspine.phantom.variants import ArchCleft, Arthrosis, Foramina, FusionKind, Spine, Variants
@@ -31,60 +30,28 @@ _SCLEROTIC_HU, _WORN_LOSS_MM = 900.0, 0.8
 _RIM_MM = 1.7  # wall round a foramen
 
 
-class Measured:
-    """The vertebrae of one person with their landmarks, measured when they are first asked for."""
-
-    def __init__(self, anatomy: Anatomy) -> None:
-        self.anatomy = anatomy
-        self._marks: dict[Vertebra, Landmarks] = {}
-
-    def marks(self, vertebra: Vertebra) -> Landmarks:
-        """Return the landmarks of a vertebra C1 … T8."""
-        if vertebra not in self._marks:
-            self._marks[vertebra] = landmarks(self.anatomy.vertebrae[vertebra])
-        return self._marks[vertebra]
-
-    @cached_property
-    def atlas(self) -> Landmarks:
-        """Landmarks of C1."""
-        return self.marks(Vertebra.C1)
-
-
-def individual(
-    variants: Variants, anatomy: Anatomy, discs: Discs, rng: np.random.Generator, extra: tuple[Feature, ...] = ()
-) -> Individual:
-    """Return all that differs about the bones of a person.
-
-    Parameters
-    ----------
-    extra
-        Features that do not come from variants.
-    """
-    measured = Measured(anatomy)
-    features = variant_features(variants, measured, discs, rng) + extra
-    blocks = frozenset(v for f in variants.fusions if f.kind is FusionKind.BLOCK for v in f.uppers)
-    return Individual(features, variant_contacts(variants, measured, discs, rng), blocks)
-
-
 def variant_features(
     variants: Variants, measured: Measured, discs: Discs, rng: np.random.Generator
-) -> tuple[Feature, ...]:
-    """Return what variants do to single bones; draws as many numbers whatever the variants are."""
+) -> tuple[tuple[Feature, ...], tuple[Feature, ...], tuple[Feature, ...]]:
+    """Return what variants do to single bones: clefts of C1, the separate dens, and all else.
+
+    Draws as many numbers whatever the variants are.
+    """
     rolls = rng.random(16)
-    features = _clefts(variants.c1_cleft, measured, rolls)
+    dens: tuple[Feature, ...] = ()
     if variants.os_odontoideum:
         axis = measured.anatomy.vertebrae[Vertebra.C2]
-        features += (
+        dens = (
             separate_dens(axis, measured.marks(Vertebra.C2), 3.5 + 3.0 * float(rolls[4])),
-            thick_anterior_arch(measured.atlas),
+            thick_anterior_arch(measured.marks(Vertebra.C1)),
         )
-    features += _ribs(variants.cervical_rib_mm, measured)
-    features += tuple(_foramina(f, measured) for f in variants.foramina)
-    features += tuple(_spine(s, measured.marks(s.vertebra)) for s in variants.spines)
-    features += tuple(f for a in variants.arthrosis for f in _arthrosis(a, measured))
+    rest = _ribs(variants.cervical_rib_mm, measured)
+    rest += tuple(_foramina(f, measured) for f in variants.foramina)
+    rest += tuple(_spine(s, measured.marks(s.vertebra)) for s in variants.spines)
+    rest += tuple(f for a in variants.arthrosis for f in _arthrosis(a, measured))
     if variants.sclerosis > 0:
-        features += _sclerosis(variants.sclerosis, measured, discs)
-    return features
+        rest += _sclerosis(variants.sclerosis, measured, discs)
+    return _clefts(variants.c1_cleft, measured, rolls), dens, rest
 
 
 def variant_contacts(
@@ -238,4 +205,4 @@ def _sclerosis(sclerosis: float, measured: Measured, discs: Discs) -> tuple[Feat
     return tuple(features)
 
 
-__all__ = ["SKULL", "Measured", "individual", "variant_contacts", "variant_features"]
+__all__ = ["SKULL", "variant_contacts", "variant_features"]
