@@ -49,7 +49,8 @@ def mimic_masks(
     Those of the list come first, in their order, then those that come with the variants. Dental metal has a place only
     in slices that show it.
     """
-    grid, found = volume.grid, {}
+    grid = volume.grid
+    found: dict[int, np.ndarray] = {}
     others = []
     for trace in subject.traces:
         mask = trace_mask(trace, grid, subject.warp)
@@ -61,8 +62,13 @@ def mimic_masks(
         if mimic.kind in (MimicKind.SHOULDER_STREAK, MimicKind.MOTION_STEP):
             found[number] = image_region(mimic, grid, subject.centers_lps_mm)
         if mimic.kind is MimicKind.DENTAL_METAL:
-            found[number] = found[number] & (volume.hu > METAL_SHOWN_HU).any(axis=(1, 2))[:, None, None]
+            found[number] = found[number] & _slices_with_metal(volume)
     return [(m.kind, m.vertebra, found[k]) for k, m in enumerate(mimics) if k in found] + others
+
+
+def _slices_with_metal(volume: Volume) -> np.ndarray:
+    """Return bool (slice, 1, 1)."""
+    return np.asarray((volume.hu > METAL_SHOWN_HU).any(axis=(1, 2), keepdims=True))
 
 
 def mimic_truth(

@@ -96,7 +96,7 @@ def _value(solid: Solid, points: np.ndarray) -> np.ndarray:
     """Return the field (N,) of a solid, also where the solid itself would not tell."""
     offset = points - solid.center
     outside = np.sqrt(np.einsum("ij,ij->i", offset, offset)) - np.float32(solid.radius)
-    return np.maximum(np.asarray(solid.value(points, _FAR_MM)), outside)
+    return np.asarray(np.maximum(solid.value(points, _FAR_MM), outside), dtype=np.float32)
 
 
 __all__ = ["Trace", "TraceBone", "placed_trace"]
