@@ -7,7 +7,7 @@ from cspine.pipeline import (
     CoarseSpec,
     IntensitySpec,
     RefineSpec,
-    coarse_grid,
+    body_box,
     coarse_input,
     inside_field,
     normalize,
@@ -19,9 +19,10 @@ from cspine.pipeline import (
 NATIVE = Grid.from_axes((60, 100, 90), (1.5, 0.9, 0.9), (-40.0, -45.0, 60.0))
 
 
-def test_the_coarse_grid_has_allowed_shapes_and_holds_the_scan_with_a_margin() -> None:
+def test_the_coarse_grid_has_allowed_shapes_and_holds_the_body_with_a_margin() -> None:
     spec = CoarseSpec()
-    grid = coarse_grid(NATIVE, spec)
+    ct, grid = coarse_input(Volume(NATIVE, np.zeros(NATIVE.shape, dtype=np.int16)), IntensitySpec(), spec, threads=1)
+    assert ct.shape == (1, 1, *grid.shape)
     assert all(n % spec.multiple == 0 for n in grid.shape)
     np.testing.assert_allclose(grid.spacing_mm, spec.spacing_mm)
     corners = NATIVE.to_world(np.array([[0, 0, 0], np.array(NATIVE.shape) - 1]))
@@ -29,6 +30,24 @@ def test_the_coarse_grid_has_allowed_shapes_and_holds_the_scan_with_a_margin() -
     margin = spec.margin_mm / np.array(spec.spacing_mm) - 1
     assert (index[0] >= margin - 0.5).all()
     assert (index[1] <= np.array(grid.shape) - margin).all()
+
+
+def test_air_and_a_table_beside_the_body_cost_nothing() -> None:
+    wide = Grid.from_axes((30, 250, 250), (2.0, 2.0, 2.0), (-250.0, -250.0, 60.0))
+    hu = np.full(wide.shape, -1000, dtype=np.int16)
+    hu[:, 90:150, 100:160] = 40
+    hu[:, 200:202, 20:230] = 100
+    spec = CoarseSpec()
+    _, grid = coarse_input(Volume(wide, hu), IntensitySpec(), spec, threads=1)
+    assert grid.shape == (48, 48, 48)
+    low, high = grid.to_index(wide.to_world(np.array([[0, 90, 100], [29, 149, 159]])))
+    assert (low >= spec.margin_mm / np.array(spec.spacing_mm) - 1).all()
+    assert (high <= np.array(grid.shape)).all()
+
+
+def test_a_volume_of_air_is_all_body_box() -> None:
+    box = body_box(np.full((4, 5, 6), -1000.0), CoarseSpec())
+    assert (box.start_zyx, box.stop_zyx) == ((0, 0, 0), (4, 5, 6))
 
 
 def test_intensities_are_clipped_and_scaled() -> None:

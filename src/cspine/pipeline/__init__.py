@@ -1,9 +1,11 @@
 """Volume to analysis: pre-process, segment, label, refine, aggregate."""
 
 from cspine.pipeline.analyze import Analyzer, Located, Progress
-from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence
+from cspine.pipeline.chain import NEIGHBOR_MM, NamedCenter, name_places
 from cspine.pipeline.paint import paint_labels
+from cspine.pipeline.places import Places, find_places
 from cspine.pipeline.preprocess import (
+    body_box,
     coarse_grid,
     coarse_input,
     inside_field,
@@ -31,9 +33,9 @@ from cspine.pipeline.spec import (
 
 __all__ = [
     "HEAT_CLASSES",
+    "NEIGHBOR_MM",
     "SEG_CLASSES",
     "Analyzer",
-    "Candidate",
     "CoarseMaps",
     "CoarseSpec",
     "DecodeSpec",
@@ -41,16 +43,18 @@ __all__ = [
     "Located",
     "NamedCenter",
     "PipelineSpec",
+    "Places",
     "Progress",
     "RefineSpec",
     "RefinedVertebra",
     "SliceSpec",
+    "body_box",
     "coarse_grid",
     "coarse_input",
-    "find_candidates",
+    "find_places",
     "inside_field",
     "level_code",
-    "name_sequence",
+    "name_places",
     "normalize",
     "paint_labels",
     "prompt",

@@ -15,14 +15,15 @@ from cspine.domain import (
     Vertebra,
     VertebraFinding,
 )
-from cspine.pipeline.label import Candidate, NamedCenter
+from cspine.pipeline.chain import NamedCenter
+from cspine.pipeline.places import Places
 from cspine.pipeline.refine import RefinedVertebra
 from cspine.pipeline.spec import DecodeSpec, RefineSpec
 
 NO_MODEL = "no fracture model in this bundle"
 
 
-def check_scope(candidates: list[Candidate], named: list[NamedCenter], spec: DecodeSpec) -> None:
+def check_scope(places: Places, named: list[NamedCenter], spec: DecodeSpec) -> None:
     """Refuse a volume without a cervical spine.
 
     Raises
@@ -34,10 +35,10 @@ def check_scope(candidates: list[Candidate], named: list[NamedCenter], spec: Dec
     strongest = strengths[0] if strengths else 0.0
     if strongest >= spec.scope_evidence:
         return
-    seen = max((c.strength for c in candidates), default=0.0)
+    seen = float(places.total.max(initial=0.0))
     raise OutOfScope(
         f"no cervical vertebra found: strongest evidence {strongest:.2f}, limit {spec.scope_evidence:.2f} "
-        f"({len(candidates)} vertebra-like places, strongest {seen:.2f}); give a CT of the neck"
+        f"(spine-like places over {len(places) * places.step_mm:.0f} mm, strongest {seen:.2f}); give a CT of the neck"
     )
 
 

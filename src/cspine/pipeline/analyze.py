@@ -8,8 +8,9 @@ from cspine.domain import Analysis, LabelMap, OutOfScope, Vertebra, Volume
 from cspine.models import ModelBundle, Session, open_session
 from cspine.pipeline.aggregate import check_scope, findings_of, level_flags, low_contrast
 from cspine.pipeline.agree import name_support
-from cspine.pipeline.label import Candidate, NamedCenter, find_candidates, name_sequence, with_gaps_filled
+from cspine.pipeline.chain import NamedCenter, name_places
 from cspine.pipeline.paint import paint_labels
+from cspine.pipeline.places import Places, find_places
 from cspine.pipeline.refine import RefinedVertebra, refine
 from cspine.pipeline.segment import CoarseMaps, segment
 from cspine.pipeline.spec import PipelineSpec
@@ -27,7 +28,7 @@ class Located:
 
     volume: Volume
     maps: CoarseMaps
-    candidates: list[Candidate]
+    places: Places
     named: list[NamedCenter]
     refined: list[RefinedVertebra]
     support: dict[Vertebra, float]
@@ -72,13 +73,12 @@ class Analyzer:
         progress("find vertebrae", 0.0)
         maps = segment(canonical, self._coarse, self.spec, self.threads)
         progress("name vertebrae", 0.4)
-        candidates = find_candidates(maps.heat, maps.grid, self.spec.decode)
-        named = name_sequence(candidates, maps.grid, self.spec.decode)
-        check_scope(candidates, named, self.spec.decode)
-        named = with_gaps_filled(named, self.spec.decode)
+        places = find_places(maps.heat, maps.grid, self.spec.decode)
+        named = name_places(places, self.spec.decode)
+        check_scope(places, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec, self.threads)
-        return Located(canonical, maps, candidates, named, refined, name_support(refined, maps))
+        return Located(canonical, maps, places, named, refined, name_support(refined, maps))
 
     def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
         """Return the analysis of one volume in any orientation; errors as in `locate`."""

@@ -1,6 +1,7 @@
 """HU to network input. Training calls these same functions."""
 
 import numpy as np
+from scipy import ndimage
 
 from cspine.domain import Box, Grid, Volume, resample
 from cspine.pipeline.spec import CoarseSpec, IntensitySpec, RefineSpec, SliceSpec
@@ -13,20 +14,52 @@ def normalize(hu: np.ndarray, spec: IntensitySpec) -> np.ndarray:
 
 
 def coarse_grid(grid: Grid, spec: CoarseSpec) -> Grid:
-    """Return the whole-volume working grid of a canonical grid: same directions, padded, allowed shape."""
+    """Return the largest whole-volume working grid of a canonical grid: that of a body that fills the field."""
     inner = grid.at_spacing(spec.spacing_mm)
-    margin = [round(spec.margin_mm / s) for s in spec.spacing_mm]
-    padded = [-(-(n + 2 * m) // spec.multiple) * spec.multiple for n, m in zip(inner.shape, margin, strict=True)]
-    start = [-((p - n) // 2) for p, n in zip(padded, inner.shape, strict=True)]
-    stop = [s + p for s, p in zip(start, padded, strict=True)]
-    return inner.crop(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+    return inner.crop(_allowed(Box((0, 0, 0), inner.shape), spec))
 
 
 def coarse_input(volume: Volume, intensity: IntensitySpec, spec: CoarseSpec, threads: int) -> tuple[np.ndarray, Grid]:
-    """Return network input (1, 1, slice, row, column) of a canonical volume, and its grid."""
-    grid = coarse_grid(volume.grid, spec)
-    hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads)
-    return normalize(hu, intensity)[None, None], grid
+    """Return network input (1, 1, slice, row, column) of a canonical volume, and its grid.
+
+    The grid has the directions of the volume, the working spacing, an allowed shape, and reaches beyond the body by a
+    margin. The air round the body is left out: it holds no vertebra and would take most of the time.
+    """
+    inner = volume.grid.at_spacing(spec.spacing_mm)
+    hu = resample(volume.hu, volume.grid, inner, intensity.pad_hu, threads)
+    around = _allowed(body_box(hu, spec), spec)
+    grid = inner.crop(around)
+    ct = np.full(grid.shape, normalize(np.array(intensity.pad_hu), intensity), dtype=np.float32)
+    held = around.clipped(inner.shape)
+    if held is not None:
+        place = [slice(a - b, c - b) for a, b, c in zip(held.start_zyx, around.start_zyx, held.stop_zyx, strict=True)]
+        ct[tuple(place)] = normalize(hu[held.slices], intensity)
+    return ct[None, None], grid
+
+
+def body_box(hu: np.ndarray, spec: CoarseSpec) -> Box:
+    """Return the box (slice, row, column) of the largest piece denser than air; of everything when there is none.
+
+    Thin things such as a table top do not count.
+    """
+    dense = ndimage.binary_opening(hu > spec.body_hu, iterations=spec.body_opening)
+    pieces, count = ndimage.label(dense)
+    whole = Box((0, 0, 0), (hu.shape[0], hu.shape[1], hu.shape[2]))
+    if not count:
+        return whole
+    body = Box.of_mask(pieces == int(np.bincount(pieces.ravel())[1:].argmax()) + 1)
+    return whole if body is None else Box((0, *body.start_zyx[1:]), (hu.shape[0], *body.stop_zyx[1:]))
+
+
+def _allowed(box: Box, spec: CoarseSpec) -> Box:
+    """Return the box with its margin on all sides, made an allowed shape."""
+    start, stop = [], []
+    for low, high, step in zip(box.start_zyx, box.stop_zyx, spec.spacing_mm, strict=True):
+        least = high - low + 2 * round(spec.margin_mm / step)
+        count = -(-least // spec.multiple) * spec.multiple
+        start.append(low - (count - (high - low)) // 2)
+        stop.append(start[-1] + count)
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 def refine_grid(center_lps_mm: np.ndarray, like: Grid, spec: RefineSpec) -> Grid:

@@ -13,7 +13,8 @@ from scipy.special import expit
 
 from cspine.domain import Grid, Vertebra, Volume
 from cspine.models import Session
-from cspine.pipeline.label import NamedCenter
+from cspine.pipeline.atlas import ring_center
+from cspine.pipeline.chain import NamedCenter
 from cspine.pipeline.preprocess import inside_field, prompt, refine_grid, refine_input
 from cspine.pipeline.spec import PipelineSpec, RefineSpec
 
@@ -74,6 +75,8 @@ def _read(named: NamedCenter, grid: Grid, out: np.ndarray, field: Grid, spec: Re
     mask_logit = _largest_piece(out[0], spec)
     heat = expit(out[1].astype(np.float64))
     center = grid.to_world(_peak(heat, grid, named.center_lps_mm))
+    if named.vertebra is Vertebra.C1:
+        center = ring_center(mask_logit > 0, grid, center)
     share = expit(mask_logit)
     total = float(share[mask_logit > 0].sum())
     inside = inside_field(field, grid)

@@ -41,11 +41,15 @@ class CoarseSpec:
         Padding beyond the scanned field, in which a center of a cut vertebra may lie.
     multiple
         The network takes shapes that are multiples of this.
+    body_hu, body_opening
+        Denser than this is body; voxels by which thin things are worn off before the body's box is taken.
     """
 
-    spacing_mm: tuple[float, float, float] = (3.0, 4.0, 4.0)
+    spacing_mm: tuple[float, float, float] = (2.0, 4.0, 4.0)
     margin_mm: float = 12.0
     multiple: int = 16
+    body_hu: float = -400.0
+    body_opening: int = 2
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,26 @@ class DecodeSpec:
 
     Attributes
     ----------
-    peak_min
-        Smallest heat of a candidate center.
-    peak_radius_mm
-        Candidates closer than this are one.
+    place_min
+        Smallest heat of a place on the ridge.
+    ridge_gap_mm, ridge_stiffness
+        Height without heat that the ridge may cross, and the price of its steps sideways.
     temperature
         Divides the log evidence; above 1 it admits that neighboring evidence is not independent.
+    evidence_floor, evidence_even
+        Heat that any name has everywhere, and heat at which a name gains nothing and loses nothing.
     spacing_sd_mm
-        Standard deviation of the distance of neighbors about its mean.
-    lateral_sd_mm
-        Standard deviation of the sideways step from one neighbor to the next.
-    gap_probability
-        Of a vertebra in the middle of the sequence without a candidate.
-    gap_fit
-        Distance over expected distance between which a vertebra without a candidate is asked for.
+        Standard deviation of the distance of neighbors about its mean for a person of that size.
+    left_out
+        Price of leaving out the heat of one vertebra.
+    explained_mm
+        Heat within this distance of a vertebra belongs to it.
+    same_place_mm
+        Places closer than this are the same vertebra.
+    settle_mm
+        A center settles in the middle of its name's heat within this distance.
+    inferred_below
+        A vertebra with less heat than this is a question to the per-vertebra network.
     level_confidence
         Below this posterior probability, a name is flagged as uncertain.
     name_support
@@ -76,13 +86,18 @@ class DecodeSpec:
         Smallest heat of the surest cervical vertebra; below it, the volume shows no neck.
     """
 
-    peak_min: float = 0.2
-    peak_radius_mm: float = 8.0
+    place_min: float = 0.08
+    ridge_gap_mm: float = 34.0
+    ridge_stiffness: float = 1.0
     temperature: float = 1.5
-    spacing_sd_mm: float = 3.0
-    lateral_sd_mm: float = 4.0
-    gap_probability: float = 0.03
-    gap_fit: tuple[float, float] = (0.72, 1.35)
+    evidence_floor: float = 0.03
+    evidence_even: float = 0.15
+    spacing_sd_mm: float = 2.2
+    left_out: float = 3.0
+    explained_mm: float = 10.0
+    same_place_mm: float = 8.0
+    settle_mm: float = 5.0
+    inferred_below: float = 0.2
     level_confidence: float = 0.8
     name_support: float = 0.5
     scope_evidence: float = 0.35

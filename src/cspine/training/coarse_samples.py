@@ -7,6 +7,7 @@ import numpy as np
 from cspine.domain import Grid, Vertebra
 from cspine.phantom import RIB, SKULL
 from cspine.pipeline import HEAT_CLASSES, CoarseSpec, IntensitySpec, normalize
+from cspine.training.native_scan import NativeRange, scan_natively
 from cspine.training.real_cases import RealCase
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast
 from cspine.training.tissue_cases import BONE_BASE, TissueCase, bone_of
@@ -39,8 +40,9 @@ class CoarsePlan:
         Patch shapes (slice, row, column), one drawn per batch.
     """
 
-    shapes: tuple[tuple[int, int, int], ...] = ((64, 48, 48), (80, 48, 32), (48, 48, 64), (48, 64, 48))
-    warp: WarpRange = field(default_factory=WarpRange)
+    shapes: tuple[tuple[int, int, int], ...] = ((96, 48, 32), (96, 32, 48), (80, 48, 48), (128, 32, 32), (64, 48, 48))
+    warp: WarpRange = field(default_factory=lambda: WarpRange(size=(0.82, 1.22), aspect=(0.92, 1.09), stretch=0.25))
+    native: NativeRange = field(default_factory=NativeRange)
     coarse: CoarseSpec = field(default_factory=CoarseSpec)
     intensity: IntensitySpec = field(default_factory=IntensitySpec)
 
@@ -74,7 +76,8 @@ def draw_coarse(
     hu = block_mean(draw_contrast(rng)[codes], SUB)
     pick = rng.integers(0, SUB)
     classes = seg_table()[bone_of(codes[pick[0] :: SUB[0], pick[1] :: SUB[1], pick[2] :: SUB[2]])]
-    hu = degrade(add_texture(hu, bony, rng), plan.coarse.spacing_mm, rng)
+    hu = scan_natively(add_texture(hu, bony, rng), plan.coarse.spacing_mm, plan.native, rng)
+    hu = degrade(hu, plan.coarse.spacing_mm, rng)
     return _finish(hu, classes, (case.field.grid, case.centers_lps_mm, place), plan, rng)
 
 

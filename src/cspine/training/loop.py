@@ -60,6 +60,11 @@ class LoopConfig:
 class Task(Protocol):
     """What is trained: a network, its numbered samples, its loss."""
 
+    @property
+    def input_name(self) -> str:
+        """Return the key of the network's input."""
+        ...
+
     def network(self) -> nn.Module:
         """Return a fresh network."""
         ...

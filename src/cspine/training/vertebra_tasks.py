@@ -51,6 +51,11 @@ class CoarseTask:
         )
     )
 
+    @property
+    def input_name(self) -> str:
+        """The CT."""
+        return "ct"
+
     def network(self) -> nn.Module:
         """Return a fresh network."""
         return CoarseNet()
@@ -85,6 +90,11 @@ class RefineTask:
     cases: tuple[Path, ...]
     plan: RefinePlan = field(default_factory=RefinePlan)
     _overlap: DiceLoss = field(default_factory=lambda: DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0))
+
+    @property
+    def input_name(self) -> str:
+        """The crop with its prompt."""
+        return "crop"
 
     def network(self) -> nn.Module:
         """Return a fresh network."""

@@ -25,8 +25,10 @@ from cspine.training.pseudo_labels import Consistency, pseudo_label
 from cspine.training.real_cases import save_real_case
 from cspine.training.tissue_cases import list_cases
 from cspine.training.vertebra_tasks import CoarseTask, RefineTask
+from cspine.training.warm_start import start_from
 
 Say = Callable[[str], None]
+START_SAMPLES = 6
 CARD = """# Vertebra bundle {name} {version}
 
 Research use only. Not a medical device.
@@ -58,16 +60,17 @@ class VertebraRecipe:
         Which pseudo-labels are kept.
     pipeline
         Parameters that go into the manifest.
+    start
+        Identity of the bundle whose networks the trainings begin from; ``None`` begins from noise.
     """
 
     name: str = "vertebrae"
-    version: str = "1"
+    version: str = "2"
+    start: str | None = None
     cases: CasePlan = field(default_factory=CasePlan)
-    coarse: LoopConfig = field(default_factory=lambda: LoopConfig(steps=2200))
-    refine: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1000, batch=4))
-    adapt: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=500, learning_rate=5e-4, freeze_norm=0.3, threads=4)
-    )
+    coarse: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1800))
+    refine: LoopConfig = field(default_factory=lambda: LoopConfig(steps=300, batch=4, learning_rate=1e-3))
+    adapt: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1200, learning_rate=1e-3))
     rule: Consistency = field(default_factory=Consistency)
     pipeline: PipelineSpec = field(default_factory=PipelineSpec)
 
@@ -77,7 +80,9 @@ def vertebra_recipe() -> VertebraRecipe:
     return VertebraRecipe()
 
 
-def train_vertebrae(recipe: VertebraRecipe, run: Path, real: Path | None, say: Say) -> ModelBundle:
+def train_vertebrae(
+    recipe: VertebraRecipe, run: Path, real: Path | None, say: Say, start: ModelBundle | None = None
+) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
     Parameters
@@ -86,17 +91,20 @@ def train_vertebrae(recipe: VertebraRecipe, run: Path, real: Path | None, say: S
         Folder of unlabeled scans (NIfTI) for adaptation, or ``None`` to leave it out.
     say
         Receives a line per step of progress.
+    start
+        Begin from the networks of this bundle.
 
     Raises
     ------
     ConfigError
         The run folder belongs to another recipe.
     """
+    recipe = replace(recipe, start=None if start is None else start.id)
     _remember(recipe, run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
-    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say)
-    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say)
+    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say, start=start)
+    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say, start=start)
     first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)
     if real is None:
         return first
@@ -106,16 +114,27 @@ def train_vertebrae(recipe: VertebraRecipe, run: Path, real: Path | None, say: S
     return _bundle(recipe, run / "bundle", (adapted, refine), adapted=len(kept))
 
 
-def _stage(task: Task, config: LoopConfig, run: Path, say: Say, start: nn.Module | None = None) -> nn.Module:
+def _stage(
+    task: Task, config: LoopConfig, run: Path, say: Say, start: nn.Module | ModelBundle | None = None
+) -> nn.Module:
     """Train one network, or load it when it was finished before."""
     done = run / "averaged.pt"
     if not done.exists():
-        begin = None if start is None else deepcopy(start)
+        begin = _begin(task, config, run.name, start)
         trained = fit(task, config, run, begin, report=lambda step, parts: say(_line(run.name, step, config, parts)))
         torch.save(trained.state_dict(), done)
     network = task.network()
     network.load_state_dict(torch.load(done, weights_only=True))
     return network.eval()
+
+
+def _begin(task: Task, config: LoopConfig, graph: str, start: nn.Module | ModelBundle | None) -> nn.Module | None:
+    """Return the network that a training starts from, or ``None`` for a fresh one."""
+    if not isinstance(start, ModelBundle):
+        return deepcopy(start)
+    # Another seed than that of the training: these samples are looked at, not learned.
+    samples = [task.sample(k, 0, config.seed + 1)[task.input_name] for k in range(1, START_SAMPLES + 1)]
+    return start_from(start, graph, task.network(), [torch.stack(samples)])
 
 
 def _line(stage: str, step: int, config: LoopConfig, parts: dict[str, float]) -> str:
