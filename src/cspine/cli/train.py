@@ -33,13 +33,16 @@ def vertebrae(
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", metavar="DIR", help="Begin from the networks of this bundle.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the vertebra stage by its recipe and write DIR/bundle."""
-    run_command(lambda: _vertebrae(run, real, tuple(meshes or ())), verbose=verbose)
+    run_command(lambda: _vertebrae(run, real, tuple(meshes or ()), start), verbose=verbose)
 
 
-def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...]) -> "ExitCode":
+def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Path | None) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.domain import ConfigError
 
@@ -47,11 +50,13 @@ def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...]) -> "ExitC
         raise ConfigError(
             "training needs packages that are not installed; install them with: pip install 'cspine[train]'"
         )
+    from cspine.models import load_bundle
     from cspine.training import train_vertebrae, vertebra_recipe
 
     recipe = vertebra_recipe()
     anatomies = (*recipe.cases.anatomies, *(str(folder) for folder in meshes))
     recipe = replace(recipe, cases=replace(recipe.cases, anatomies=anatomies))
-    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)))
+    begin = None if start is None else load_bundle(start)
+    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin)
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
     return ExitCode.DONE

@@ -100,7 +100,7 @@ class _Model:
         with np.errstate(invalid="ignore"):
             off = np.abs(self.step_mm - mean) / sd
         score = -0.5 * np.minimum(off, _FAR) ** 2 / self.spec.temperature
-        return np.where(np.isfinite(self.step_mm) & (off < 2 * _FAR), score, -np.inf)
+        return np.asarray(np.where(np.isfinite(self.step_mm) & (off < 2 * _FAR), score, -np.inf))
 
     def best(self) -> list[tuple[int, int]]:
         """Return (place, name) of the best chain of any size, or nothing."""
