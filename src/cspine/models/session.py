@@ -79,6 +79,13 @@ class Session:
             raise BundleError(
                 f"{self.engine} failed in graph {self.name!r} on input {shapes}: {_first(error)}"
             ) from error
+        # On some processors OpenVINO answers sizes that do not fit each other with nothing instead of an error.
+        empty = sorted(k for k, v in out.items() if np.asarray(v).size == 0)
+        if empty:
+            shapes = {k: v.shape for k, v in ready.items()}
+            raise BundleError(
+                f"{self.engine} failed in graph {self.name!r} on input {shapes}: output {empty[0]!r} is empty"
+            )
         return {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in out.items()}
 
 

@@ -24,6 +24,7 @@ _LOWER_MM = 21.9
 _SIZES = np.linspace(0.8, 1.24, 9)
 _SIZE_SD = 0.09
 _VERTEBRA_HEAT_MM = 10.0  # heat of one vertebra summed along the ridge, mm
+_SHIFTS = 4  # of the mean
 _FAR = 4.0  # standard deviations beyond which a step is no worse
 
 
@@ -65,16 +66,22 @@ def name_places(places: Places, spec: DecodeSpec) -> list[NamedCenter]:
     for k, name in path:
         near = distance[k] <= spec.same_place_mm
         sure = float(min(marginal[near, name].sum(), 1.0))
-        named.append(
-            NamedCenter(
-                Vertebra(name + 1),
-                places.centers_lps_mm[k],
-                sure,
-                float(total[k]),
-                bool(total[k] < spec.inferred_below),
-            )
-        )
+        center = _settled(places, k, spec.settle_mm)
+        inferred = bool(total[k] < spec.inferred_below)
+        named.append(NamedCenter(Vertebra(name + 1), center, sure, float(total[k]), inferred))
     return named
+
+
+def _settled(places: Places, k: int, reach_mm: float) -> np.ndarray:
+    """Return the top of the heat near a place, by mean shift along the ridge; not farther than `reach_mm` away."""
+    held = np.linalg.norm(places.centers_lps_mm - places.centers_lps_mm[k], axis=1) <= reach_mm
+    centers, heat = places.centers_lps_mm[held], places.total[held]
+    at = places.centers_lps_mm[k]
+    for _ in range(_SHIFTS):
+        near = np.linalg.norm(centers - at, axis=1) <= reach_mm
+        weight = np.clip(heat[near] - 0.3 * heat[near].max(), 1e-6, None)
+        at = weight @ centers[near] / weight.sum()
+    return np.asarray(at)
 
 
 class _Model:

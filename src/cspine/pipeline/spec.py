@@ -75,7 +75,7 @@ class DecodeSpec:
     same_place_mm
         Places closer than this are the same vertebra.
     settle_mm
-        A center settles in the middle of its name's heat within this distance.
+        A center settles on the top of the heat within this distance.
     inferred_below
         A vertebra with less heat than this is a question to the per-vertebra network.
     level_confidence
@@ -96,7 +96,7 @@ class DecodeSpec:
     left_out: float = 3.0
     explained_mm: float = 10.0
     same_place_mm: float = 8.0
-    settle_mm: float = 5.0
+    settle_mm: float = 6.5
     inferred_below: float = 0.2
     level_confidence: float = 0.8
     name_support: float = 0.5
