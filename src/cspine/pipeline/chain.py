@@ -80,8 +80,8 @@ def _settled(places: Places, k: int, reach_mm: float) -> np.ndarray:
     for _ in range(_SHIFTS):
         near = np.linalg.norm(centers - at, axis=1) <= reach_mm
         weight = np.clip(heat[near] - 0.3 * heat[near].max(), 1e-6, None)
-        at = weight @ centers[near] / weight.sum()
-    return np.asarray(at)
+        at = np.asarray(weight @ centers[near] / weight.sum())
+    return at
 
 
 class _Model:
@@ -90,7 +90,8 @@ class _Model:
     def __init__(self, places: Places, spec: DecodeSpec) -> None:
         heat = places.total * places.step_mm / _VERTEBRA_HEAT_MM
         along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(places.centers_lps_mm, axis=0), axis=1))])
-        self.unary = np.log((places.evidence + spec.evidence_floor) / spec.evidence_even) / spec.temperature
+        evidence = np.log((places.evidence + spec.evidence_floor) / spec.evidence_even)
+        self.unary = (evidence - _off_peak(places, along, spec)[:, None]) / spec.temperature
         apart = along[:, None] - along[None]
         self.above = -spec.left_out * ((apart > spec.explained_mm) * heat).sum(axis=1) / spec.temperature
         self.below = -spec.left_out * ((-apart > spec.explained_mm) * heat).sum(axis=1) / spec.temperature
@@ -175,6 +176,15 @@ class _Model:
             goes = _logsum(pairs[name] + (self.unary[:, name + 1] + score[:, name + 1])[None], axis=1)
             score[:, name] = np.logaddexp(score[:, name], goes)
         return score
+
+
+def _off_peak(places: Places, along_mm: np.ndarray, spec: DecodeSpec) -> np.ndarray:
+    """Return (K,) the price of not being a peak of the heat of all names; the same everywhere where none is near."""
+    heat = places.evidence.sum(axis=1)
+    apart = np.abs(along_mm[:, None] - along_mm[None])
+    highest = np.where(apart <= spec.peak_reach_mm, heat[None], 0.0).max(axis=1)
+    nearest = apart[:, heat >= highest].min(axis=1)
+    return np.asarray(np.minimum(0.5 * (nearest / spec.peak_sd_mm) ** 2, spec.off_peak))
 
 
 def _logsum(values: np.ndarray, axis: int) -> np.ndarray:

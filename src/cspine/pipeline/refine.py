@@ -52,6 +52,8 @@ def refine(
     A vertebra that was only inferred from its neighbors is kept when the network sees its center.
     """
     gauss = prompt(spec.refine)
+    # The chain has seen the whole neck: a center far from its place belongs to a neighbor.
+    near = gauss ** ((spec.refine.prompt_sigma_mm / spec.refine.center_sigma_mm) ** 2)
     wanted = [n for n in named if n.vertebra <= Vertebra.T1]
     grids = [refine_grid(n.center_lps_mm, volume.grid, spec.refine) for n in wanted]
 
@@ -64,17 +66,22 @@ def refine(
         for start in range(0, len(wanted), BATCH):
             part = slice(start, start + BATCH)
             out = session.run({"crop": np.stack(crops[part])})["out"]
-            read = pool.map(lambda n, g, o: _read(n, g, o, volume.grid, spec.refine), wanted[part], grids[part], out)
+            read = pool.map(
+                lambda n, g, o: _read(n, (g, near), o, volume.grid, spec.refine), wanted[part], grids[part], out
+            )
             refined += list(read)
     inferred = {n.vertebra for n in wanted if n.inferred}
     unseen = {r.vertebra for r in refined if r.vertebra in inferred and r.center_heat < spec.refine.inferred_heat}
     return [r for r in refined if r.vertebra not in unseen]
 
 
-def _read(named: NamedCenter, grid: Grid, out: np.ndarray, field: Grid, spec: RefineSpec) -> RefinedVertebra:
+def _read(
+    named: NamedCenter, crop: tuple[Grid, np.ndarray], out: np.ndarray, field: Grid, spec: RefineSpec
+) -> RefinedVertebra:
+    grid, near = crop
     mask_logit = _largest_piece(out[0], spec)
     heat = expit(out[1].astype(np.float64))
-    center = grid.to_world(_peak(heat, grid, named.center_lps_mm))
+    center = grid.to_world(_peak(heat * near, grid, named.center_lps_mm))
     if named.vertebra is Vertebra.C1:
         center = ring_center(mask_logit > 0, grid, center)
     share = expit(mask_logit)

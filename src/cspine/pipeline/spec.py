@@ -66,6 +66,8 @@ class DecodeSpec:
         Divides the log evidence; above 1 it admits that neighboring evidence is not independent.
     evidence_floor, evidence_even
         Heat that any name has everywhere, and heat at which a name gains nothing and loses nothing.
+    peak_reach_mm, peak_sd_mm, off_peak
+        A peak is the most heat within this distance; how far from one a center may lie, and the most that costs.
     spacing_sd_mm
         Standard deviation of the distance of neighbors about its mean for a person of that size.
     left_out
@@ -92,6 +94,9 @@ class DecodeSpec:
     temperature: float = 1.5
     evidence_floor: float = 0.03
     evidence_even: float = 0.15
+    peak_reach_mm: float = 5.0
+    peak_sd_mm: float = 4.0
+    off_peak: float = 1.0
     spacing_sd_mm: float = 2.2
     left_out: float = 3.0
     explained_mm: float = 10.0
@@ -115,6 +120,8 @@ class RefineSpec:
         Where the vertebra's center sits relative to the middle of the crop, along (slice, row, column).
     prompt_sigma_mm
         Width of the Gaussian that marks the center.
+    center_sigma_mm
+        Standard deviation of the true center about the place that the chain gives.
     mask_threshold
         Probability from which a voxel belongs to the vertebra.
     inferred_heat
@@ -127,6 +134,7 @@ class RefineSpec:
     shape: tuple[int, int, int] = (48, 64, 64)
     offset_mm: tuple[float, float, float] = (0.0, -16.0, 0.0)
     prompt_sigma_mm: float = 5.0
+    center_sigma_mm: float = 6.0
     mask_threshold: float = 0.5
     inferred_heat: float = 0.3
     reported_fraction: float = 0.08

@@ -29,7 +29,7 @@ class Consistency:
         Allowed distance of neighboring centers, and of C1 to C2.
     """
 
-    confidence: float = 0.9
+    confidence: float = 0.5
     spacing_mm: tuple[float, float] = (11.0, 26.0)
     atlas_spacing_mm: tuple[float, float] = (8.0, 26.0)
 
