@@ -76,11 +76,11 @@ def _settled(places: Places, k: int, reach_mm: float) -> np.ndarray:
     """Return the top of the heat near a place, by mean shift along the ridge; not farther than `reach_mm` away."""
     held = np.linalg.norm(places.centers_lps_mm - places.centers_lps_mm[k], axis=1) <= reach_mm
     centers, heat = places.centers_lps_mm[held], places.total[held]
-    at = places.centers_lps_mm[k]
+    at: np.ndarray = places.centers_lps_mm[k]
     for _ in range(_SHIFTS):
         near = np.linalg.norm(centers - at, axis=1) <= reach_mm
         weight = np.clip(heat[near] - 0.3 * heat[near].max(), 1e-6, None)
-        at = np.asarray(weight @ centers[near] / weight.sum())
+        at = weight @ centers[near] / weight.sum()
     return at
 
 
@@ -158,7 +158,7 @@ class _Model:
         return np.asarray(np.exp(logsumexp(np.array(joint), axis=0) - evidence))
 
     def _forward(self, pairs: list[np.ndarray]) -> np.ndarray:
-        score = self.unary + self.above[:, None]
+        score: np.ndarray = self.unary + self.above[:, None]
         for name in range(1, LAST + 1):
             came = _logsum(score[:, name - 1, None] + pairs[name - 1], axis=0)
             score[:, name] = np.logaddexp(score[:, name], self.unary[:, name] + came)
