@@ -2,7 +2,7 @@
 
 import typer
 
-from cspine.cli import dataset_index, dataset_make, dataset_views
+from cspine.cli import dataset_index, dataset_leaks, dataset_make, dataset_select, dataset_submission, dataset_views
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Index, filter, split, check and prepare a data set."
@@ -15,6 +15,11 @@ def group() -> None:
 
 
 app.command("index")(dataset_index.index)
+app.command("filter")(dataset_select.filter_)
+app.command("split")(dataset_select.split)
+app.command("check-leaks")(dataset_leaks.check_leaks)
+app.command("folder")(dataset_leaks.folder)
+app.command("submission")(dataset_submission.submission)
 app.command("explore")(dataset_views.explore)
 app.command("video")(dataset_views.video)
 app.command("audit")(dataset_views.audit)

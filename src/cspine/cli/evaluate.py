@@ -15,9 +15,40 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Score a bundle on data with known truth.")
 
 
-@app.callback()
-def group() -> None:
-    """Score a bundle on data with known truth."""
+@app.callback(invoke_without_command=True)
+def group(
+    context: typer.Context,
+    *,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="rsna: the loss of the RSNA 2022 challenge, of a --submission.")
+    ] = None,
+    submission: Annotated[
+        Path | None, typer.Option("--submission", metavar="FILE", readable=False, help="row_id,fractured.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="FILE", readable=False, help="In the columns of train.csv.")
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", readable=False, help="Score one part of a split only.")
+    ] = None,
+    part: Annotated[str, typer.Option("--part", help="Which part of the split.")] = "test",
+) -> None:
+    """Score a bundle on data with known truth, or a submission by the metric of the RSNA 2022 challenge."""
+    if context.invoked_subcommand is None:
+        run_command(lambda: _by_metric(metric, submission, labels, (split, part)))
+
+
+def _by_metric(
+    metric: str | None, submission: Path | None, labels: Path | None, split: tuple[Path | None, str]
+) -> "ExitCode":
+    from cspine.cli.dataset_submission import score
+    from cspine.domain import ConfigError
+
+    if metric != "rsna":
+        raise ConfigError(f"--metric is {metric!r}; known is rsna")
+    if submission is None or labels is None:
+        raise ConfigError("--metric rsna needs --submission FILE and --labels FILE")
+    return score(submission, labels, split)
 
 
 @app.command("vertebrae")

@@ -12,6 +12,7 @@ from cspine.dicom.codes import (
 from cspine.dicom.decode import warm_up
 from cspine.dicom.files import write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
+from cspine.dicom.pictures import Picture, read_pictures
 from cspine.dicom.refusal import refusal
 from cspine.dicom.scan import scan
 from cspine.dicom.series import ScanResult, Series, Skipped, Study
@@ -32,6 +33,7 @@ __all__ = [
     "LoadedSeries",
     "NotUsed",
     "Numbering",
+    "Picture",
     "PixelState",
     "ScanResult",
     "Series",
@@ -48,6 +50,7 @@ __all__ = [
     "derived_uid",
     "place_series",
     "read_images",
+    "read_pictures",
     "refusal",
     "scan",
     "to_volume",

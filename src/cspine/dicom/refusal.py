@@ -66,6 +66,12 @@ def refusal(series: Series) -> InputError | None:
     return None
 
 
+def image_refusal(image: Image) -> str | None:
+    """Return why the pixels of an image cannot be read as HU, ``None`` when nothing in its header forbids it."""
+    complaints = (rule(image.kind) for rule in _KIND_RULES)
+    return next((said for said in complaints if said), None) or _pixel_complaint(image)
+
+
 def _distinct(kinds: Iterable[ImageKind]) -> list[ImageKind]:
     return list({id(kind): kind for kind in kinds}.values())
 

@@ -11,6 +11,7 @@ from cspine.evaluation.acceptance import (
 )
 from cspine.evaluation.intervals import Estimate, bootstrap_ci, wilson
 from cspine.evaluation.necks import NeckCheck, check_neck, cord_axis
+from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
 from cspine.evaluation.vertebrae import (
     CENTER_LIMIT_MM,
     CaseScore,
@@ -31,6 +32,7 @@ __all__ = [
     "ExpectedFracture",
     "ExpectedLevel",
     "NeckCheck",
+    "Normalization",
     "Verdict",
     "VertebraScore",
     "VertebraSummary",
@@ -39,7 +41,10 @@ __all__ = [
     "check_study",
     "cord_axis",
     "dice",
+    "rsna_column_losses",
+    "rsna_log_loss",
     "score_case",
+    "submitted_probability",
     "summarize",
     "wilson",
 ]

@@ -2,7 +2,14 @@
 
 from cspine.report.acceptance import acceptance_document, acceptance_html, acceptance_json
 from cspine.report.content import Content, compose
-from cspine.report.document import INTENDED_USE, all_flags, findings_document, findings_json, parse_findings
+from cspine.report.document import (
+    INTENDED_USE,
+    all_flags,
+    findings_document,
+    findings_json,
+    findings_probabilities,
+    parse_findings,
+)
 from cspine.report.drawing import BONE, Window
 from cspine.report.html import render_html
 from cspine.report.locate import ImageRegion, image_region
@@ -32,6 +39,7 @@ __all__ = [
     "file_name",
     "findings_document",
     "findings_json",
+    "findings_probabilities",
     "image_region",
     "level_color",
     "parse_findings",

@@ -92,6 +92,19 @@ def parse_findings(document: str | bytes) -> Findings:
         raise InputError(f"findings.json is not as its schema says: {type(error).__name__}: {error}") from error
 
 
+def findings_probabilities(document: str | bytes) -> tuple[str | None, list[float | None]]:
+    """Return the study's UID and the probabilities of study, C1 … C7 from `findings.json`; ``None`` where not assessed.
+
+    Raises
+    ------
+    InputError
+        As in `parse_findings`.
+    """
+    findings = parse_findings(document)
+    uid = json.loads(document)["study"]["study_instance_uid"]
+    return uid, [findings.probability, *(vertebra.probability for vertebra in findings.vertebrae)]
+
+
 def _study(source: LoadedSeries) -> dict[str, Any]:
     return {
         "study_instance_uid": source.header.study_instance_uid,

@@ -27,10 +27,10 @@ class BoxRow:
     csv_row: int
 
 
-def read_labels(root: Path, complain: Complain) -> dict[str, dict[str, int | None]]:
-    """Return the labels of each study of ``train.csv``; ``None`` where the cell holds no label."""
+def read_labels(root: Path, complain: Complain, name: str = TRAIN_FILE) -> dict[str, dict[str, int | None]]:
+    """Return the labels of each study of ``train.csv``, or another file; ``None`` where a cell holds no label."""
     labels: dict[str, dict[str, int | None]] = {}
-    for number, row in _rows(root / TRAIN_FILE, (UID, *TARGETS), complain):
+    for number, row in _rows(root / name, (UID, *TARGETS), complain):
         uid = row[UID]
         if uid in labels:
             complain(_wrong(TRAIN_FILE, number, uid, f"a second row for study {uid}; the first one counts", uid))
