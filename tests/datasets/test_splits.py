@@ -84,7 +84,7 @@ def test_known_duplicates_stay_together():
 def test_levels_are_spread_evenly():
     split = split_studies(studies(2000), "5-fold")
     for target in TARGETS:
-        shares = [split.prevalence[part][target] for part in split.parts]
+        shares = [split.prevalence[part][target] or 0.0 for part in split.parts]
         assert max(shares) - min(shares) < 0.025, target
 
 

@@ -36,7 +36,7 @@ def check_leaks(
     workers: Workers = None,
     verbose: Verbose = False,
 ) -> None:
-    """Find the same study, and copied slices, on both sides: re-encoded, cropped, mirrored or moved. Ends with 3 if any.
+    """Find the same study, and copied slices, on both sides: re-encoded, cropped, mirrored, moved. Ends with 3 if any.
 
     Fingerprints are kept and made again only for files that changed. Training refuses a split that leaks.
     """

@@ -91,7 +91,8 @@ def describe(square: np.ndarray) -> np.ndarray:
     u, v = np.meshgrid(np.arange(KEPT), np.arange(KEPT), indexing="ij")
     weighted = (found * np.hypot(u, v)).ravel()[1:]
     length = float(np.linalg.norm(weighted))
-    return (weighted / length if length > 0 else weighted).astype(np.float32)
+    unit: np.ndarray = (weighted / length if length > 0 else weighted).astype(np.float32)
+    return unit
 
 
 def _fits(pixels: np.ndarray) -> bool:

@@ -248,8 +248,9 @@ def _by_owners(slides: Sequence[Slide], matches: Sequence[_Match]) -> list[Leak]
     """Return one leak for each pair of owners."""
     by_pair: dict[tuple[str, str], list[_Match]] = defaultdict(list)
     for match in matches:
-        one, other = sorted((match.one, match.other), key=lambda k: (slides[k].part, slides[k].owner))
-        by_pair[slides[one].owner, slides[other].owner].append(_Match(one, other, match.similarity, match.how))
+        first, second = sorted((match.one, match.other), key=lambda k: (slides[k].part, slides[k].owner))
+        owners = slides[first].owner, slides[second].owner
+        by_pair[owners].append(_Match(first, second, match.similarity, match.how))
     leaks = []
     for (one, other), found in by_pair.items():
         best = max(found, key=lambda match: match.similarity)

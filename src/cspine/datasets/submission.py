@@ -91,7 +91,7 @@ def make_submission(probabilities: Probabilities, asked: Iterable[tuple[str, str
     for uid, target in asked:
         p = probabilities.get(uid, {}).get(target)
         filled += p is None
-        q = float(submitted_probability(np.float64(PREVALENCE[target] if p is None else p)))
+        q = float(submitted_probability(np.array(PREVALENCE[target] if p is None else p)))
         rows.append((f"{uid}_{target}", q))
     return Submission(tuple(rows), filled)
 
