@@ -92,7 +92,7 @@ def _tell(report: "LeakReport", target: Path | None) -> "ExitCode":
 
 def folder(
     root: Annotated[
-        Path, typer.Argument(metavar="ROOT", readable=False, help="Folders called train, val, fracture, normal …")
+        Path, typer.Argument(metavar="ROOT", readable=False, help="Folders called by part and label: train/fracture …")
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", readable=False, help="One row a picture, as CSV.")
