@@ -101,6 +101,11 @@ class Anatomy:
     joints: dict[Vertebra, Joint]
     attached: tuple[Attached, ...]
 
+    @property
+    def by_name(self) -> dict[str, Bone]:
+        """All bones by their names."""
+        return {bone.name: bone for bone in (*self.vertebrae.values(), *(a.bone for a in self.attached))}
+
 
 def is_evaluation_only(anatomy: str) -> bool:
     """Return whether bones of this source may be used for evaluation but never for training."""

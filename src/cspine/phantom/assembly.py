@@ -1,5 +1,6 @@
 """Put bones into a posture: a chain of frames with discs between, seated joints, and no bone inside another."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from cspine.phantom.anatomy import Anatomy, Attached, Joint
 from cspine.phantom.density import BoneDensity, material_of
 from cspine.phantom.discs import Discs
 from cspine.phantom.features.alter import Individual, altered
+from cspine.phantom.fractures.alignment import Carried, displaced
 from cspine.phantom.joints import Contact, JointedBone, Neighbor
 from cspine.phantom.posture import Orientations
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
@@ -42,13 +44,15 @@ def assemble(
     scale: float,
     *,
     individual: Individual = USUAL,
+    carried: Sequence[Carried] = (),
 ) -> Skeleton:
     """Place every bone; C4 comes to the origin of the body frame.
 
-    Features change bones where they stand: the posture is that of the person without them, but for blocks.
+    Features change bones where they stand: the posture is that of the person without them, but for blocks and for
+    what fractures displace (`carried`).
     """
     chain = _Chain(anatomy, turns, discs, scale, individual.blocks)
-    frames = chain.frames()
+    frames = displaced(chain.frames(), carried)
     placed = [(bone, frames[v] @ _scaling(anatomy.scales[v])) for v, bone in anatomy.vertebrae.items()]
     head = _head_frame(anatomy, turns, frames, scale)
     for item in anatomy.attached:

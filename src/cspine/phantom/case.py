@@ -10,7 +10,8 @@ from cspine.phantom.anatomy import PROCEDURAL, Anatomy, mesh_anatomy, procedural
 from cspine.phantom.assembly import assemble
 from cspine.phantom.discs import Discs, sample_discs
 from cspine.phantom.features import peculiarities, traces
-from cspine.phantom.fractures import SliceBox, place_fractures
+from cspine.phantom.fractures import SliceBox, place_fractures, plan_fractures
+from cspine.phantom.fractures.ankylosis import ankylosed
 from cspine.phantom.fractures.truth import fracture_truth, healed_truth, slice_boxes
 from cspine.phantom.healed import healed_fractures
 from cspine.phantom.mimic_images import disturbed, moved
@@ -68,12 +69,14 @@ def make_subject(spec: PhantomSpec) -> Subject:
     posture = _stream(spec.seed, _POSTURE)
     turns = orientations(spec.posture, posture)
     rng = _stream(spec.seed, _VARIANTS)
-    person, alike = peculiarities(spec.variants, spec.mimics, anatomy, age=spec.age, discs=discs, rng=rng)
-    skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale, individual=person)
+    variants = ankylosed(spec.variants, spec.fractures)
+    person, alike = peculiarities(variants, spec.mimics, anatomy, age=spec.age, discs=discs, rng=rng)
+    planned = plan_fractures(anatomy.by_name, (*spec.fractures, *healed_fractures(spec.mimics)))
+    carried = [fracture.carried for fracture in planned if fracture.carried is not None]
+    skeleton = assemble(anatomy, turns, discs, spec.density, spec.scale, individual=person, carried=carried)
     seed = int(_stream(spec.seed, _TISSUE).integers(2**62))
     warp = sample_warp(posture, spec.warp_mm)
-    broken = place_fractures(skeleton, (*spec.fractures, *healed_fractures(spec.mimics)))
-    where = traces(alike, anatomy, skeleton)
+    broken, where = place_fractures(skeleton, planned), traces(alike, anatomy, skeleton)
     return Subject(skeleton, spec.body, warp, seed, fillings_of(spec.mimics, spec.fillings), broken, where)
 
 

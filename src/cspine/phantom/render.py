@@ -8,6 +8,7 @@ from scipy import ndimage, special
 from cspine.domain import Grid, LabelMap, Vertebra, resample
 from cspine.phantom.density import cortex_at
 from cspine.phantom.fractures.broken import BrokenBone, Envelope
+from cspine.phantom.fractures.swelling import swollen
 from cspine.phantom.inlay import with_inlays
 from cspine.phantom.joints import JointedBone
 from cspine.phantom.raster import Hits, Slab, over_slabs
@@ -118,6 +119,12 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
     """Paint soft tissue and bone in HU, float32 (slice, row, column), edges smoothed within a voxel; no noise."""
     rng = subject.rng()
     hu = _warped_body(subject, grid, rng, threads)
+    paint_bones_inplace(hu, subject, grid, rng, threads)
+    return hu
+
+
+def paint_bones_inplace(hu: np.ndarray, subject: Subject, grid: Grid, rng: np.random.Generator, threads: int) -> None:
+    """Paint all bones over soft tissue in HU (slice, row, column); `rng` draws their texture."""
     textures = [_texture(rng) for _ in range(2)]
     width = float(np.mean(grid.spacing_mm))
     fillings = subject.fillings
@@ -137,7 +144,6 @@ def render_hu(subject: Subject, grid: Grid, threads: int = 4) -> np.ndarray:
                 flat_hu[hits.flat] += cover * (bone - flat_hu[hits.flat])
 
     over_slabs(grid, subject.warp, work, threads)
-    return hu
 
 
 def _paint_broken(
@@ -236,6 +242,7 @@ def _warped_body(subject: Subject, grid: Grid, rng: np.random.Generator, threads
     background = paint_body(subject.skeleton, coarse, subject.body, rng, threads)
     if subject.warp.largest_mm > 0:
         background = _warped(background, coarse, subject.warp, threads)
+    background = swollen(background, coarse, subject.swellings, subject.warp)
     return background if coarse == grid else resample(background, coarse, grid, fill=-1000.0, threads=threads)
 
 

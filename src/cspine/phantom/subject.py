@@ -9,6 +9,7 @@ from cspine.domain import Vertebra
 from cspine.phantom.body import Body
 from cspine.phantom.features.traces import Trace
 from cspine.phantom.fractures import PlacedFracture, broken_bones
+from cspine.phantom.fractures.swelling import Swelling
 from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.warp import Warp
 
@@ -43,6 +44,11 @@ class Subject:
     def bones(self) -> tuple[PlacedBone, ...]:
         """All bones, broken where they are."""
         return broken_bones(self.skeleton.bones, self.fractures)
+
+    @property
+    def swellings(self) -> tuple[Swelling, ...]:
+        """Swollen soft tissue in front of fractures."""
+        return tuple(fracture.swelling for fracture in self.fractures if fracture.swelling is not None)
 
     def rng(self) -> np.random.Generator:
         """Return a fresh generator for soft tissue and texture."""

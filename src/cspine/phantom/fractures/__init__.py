@@ -4,7 +4,7 @@ from cspine.phantom.fractures.breaks import Break, Breaks, Face, Fragment
 from cspine.phantom.fractures.broken import BrokenBone
 from cspine.phantom.fractures.fracture import Fracture, parse_fracture
 from cspine.phantom.fractures.kinds import FractureAge, FractureType, Side
-from cspine.phantom.fractures.placing import PlacedFracture, broken_bones, place_fractures
+from cspine.phantom.fractures.placing import PlacedFracture, broken_bones, place_fractures, plan_fractures
 from cspine.phantom.fractures.sampling import FractureMix, sample_fractures
 from cspine.phantom.fractures.table import RULES, Rule, types_at
 from cspine.phantom.fractures.truth import SliceBox
@@ -27,6 +27,7 @@ __all__ = [
     "broken_bones",
     "parse_fracture",
     "place_fractures",
+    "plan_fractures",
     "sample_fractures",
     "types_at",
 ]

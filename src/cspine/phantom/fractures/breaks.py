@@ -13,6 +13,7 @@ import numpy as np
 from cspine.phantom.fractures.surfaces import Surface
 
 _FADE = 0.4  # share of the reach over which a crack closes
+_LEAST_STRENGTH = 0.25  # a break that is closed further than this is not part of the truth
 _BLOOD_HU = 45.0
 
 
@@ -45,11 +46,16 @@ class Break:
         """Whether it changes anything."""
         return self.gap_mm > 0 or self.margin_hu != 0
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is open all over its surface."""
+        return self.center_mm is None or not np.isfinite(self.reach_mm)
+
     def strength_at(self, points_mm: np.ndarray) -> np.ndarray:
         """Return float32 (N,), 0 … 1: how far it is open at points (N, 3)."""
-        if self.center_mm is None or not np.isfinite(self.reach_mm):
+        if self.is_everywhere:
             return np.ones(len(points_mm), dtype=np.float32)
-        away = np.linalg.norm(points_mm - self.center_mm.astype(np.float32), axis=1)
+        away = np.linalg.norm(points_mm - np.asarray(self.center_mm, dtype=np.float32), axis=1)
         open_: np.ndarray = np.clip((self.reach_mm - away) / (_FADE * self.reach_mm), 0, 1)
         return open_.astype(np.float32)
 
@@ -77,7 +83,7 @@ class Break:
             return np.zeros(len(points_mm), dtype=bool)
         strength = self.strength_at(points_mm)
         within = np.maximum(strength * np.float32(self.gap_mm / 2), np.float32(half_mm))
-        near: np.ndarray = (np.abs(self.surface.signed_mm(points_mm)) < within) & (strength > 0.05)
+        near: np.ndarray = (np.abs(self.surface.signed_mm(points_mm)) < within) & (strength > _LEAST_STRENGTH)
         return near
 
 
@@ -101,10 +107,12 @@ class Face:
         """Return float32 (N,), negative on the side of the fragment."""
         return self.cut.surface.signed_mm(points_mm) * np.float32(self.sign)
 
-    @property
-    def half_gap_mm(self) -> float:
-        """Half the gap, none at a hinge."""
-        return 0.0 if self.hinge else self.cut.gap_mm / 2
+    def half_gap_mm(self, points_mm: np.ndarray) -> np.ndarray | np.float32:
+        """Return half the gap at points (N, 3): float32 (N,), or one value; none at a hinge."""
+        if self.hinge or self.cut.gap_mm == 0:
+            return np.float32(0)
+        half = np.float32(self.cut.gap_mm / 2)
+        return half if self.cut.is_everywhere else half * self.cut.strength_at(points_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +151,19 @@ class Fragment:
 
     def retreat_mm(self, points_mm: np.ndarray, direction: float) -> np.ndarray:
         """Return the region when every face retreats by half its gap, inward (+1) or outward (−1)."""
-        return _largest([f.signed_mm(points_mm) + np.float32(direction * f.half_gap_mm) for f in self.faces])
+        way = np.float32(direction)
+        return _largest([f.signed_mm(points_mm) + way * f.half_gap_mm(points_mm) for f in self.faces])
 
     def face_shows(self, points_mm: np.ndarray, half_mm: float) -> np.ndarray:
         """Return bool (N,): whether a broken face of the region passes within half a sample."""
-        signed = np.stack([face.signed_mm(points_mm) for face in self.faces])
-        limits = np.array([max(face.half_gap_mm, half_mm) for face in self.faces], dtype=np.float32)[:, None]
-        shown = np.array([face.cut.shows and not face.hinge for face in self.faces])[:, None]
-        within = (signed < limits).all(axis=0)
-        near: np.ndarray = within & (shown & (np.abs(signed) < limits)).any(axis=0)
+        signed = [face.signed_mm(points_mm) for face in self.faces]
+        limits = [np.maximum(face.half_gap_mm(points_mm), np.float32(half_mm)) for face in self.faces]
+        near = np.zeros(len(points_mm), dtype=bool)
+        for face, height, limit in zip(self.faces, signed, limits, strict=True):
+            if face.cut.shows and not face.hinge:
+                near |= (np.abs(height) < limit) & (face.cut.strength_at(points_mm) > _LEAST_STRENGTH)
+        for height, limit in zip(signed, limits, strict=True):
+            near &= height < limit
         return near
 
     def hardening_hu(self, points_mm: np.ndarray) -> np.ndarray:

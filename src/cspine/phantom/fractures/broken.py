@@ -138,7 +138,7 @@ class BrokenBone:
         """Return bool (N,): where the fracture is.
 
         True where a break, with its gap, runs through bone within half a sample, at its old and at its new place, and
-        where bone has left or entered.
+        where bone has left or entered by more than half a sample.
         """
         points = np.asarray(points_mm, dtype=np.float32)
         was = self.bone.distance_mm(points) < 0
@@ -152,7 +152,8 @@ class BrokenBone:
             if fragment.is_moved:
                 shows |= was & fragment.face_shows(points, half_mm)
         if any(fragment.is_moved for fragment in self.breaks.fragments):
-            shows |= was != (self.distance_mm(points) < 0)
+            before, after, clear = self.bone.distance_mm(points), self.distance_mm(points), np.float32(half_mm)
+            shows |= ((before < -clear) & (after > clear)) | ((before > clear) & (after < -clear))
         return shows
 
 

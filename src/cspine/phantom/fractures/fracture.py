@@ -1,6 +1,6 @@
 """What a fracture is: one frozen specification, from which its place and shape follow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cspine.domain import ConfigError, Vertebra
 from cspine.phantom.fractures.kinds import FractureAge, FractureType, Side
@@ -37,7 +37,7 @@ class Fracture:
     age
         A healed fracture is a mimic and does not count.
     gap_mm, shift_mm, turn_deg, impaction, swelling_mm
-        Overrule the amount that the severity gives. All zero: a sham edit that changes nothing.
+        Overrule the amount that the severity gives; a shift or a turn makes the break complete. All zero: `sham`.
 
     Raises
     ------
@@ -82,6 +82,11 @@ class Fracture:
     def name(self) -> str:
         """Type and level as they are written on the command line, such as ``dens-ii@C2``."""
         return f"{self.type.value}@{self.vertebra.name}"
+
+    @property
+    def sham(self) -> "Fracture":
+        """The same with nothing in it: the whole path is run and no bone changes."""
+        return replace(self, gap_mm=0.0, shift_mm=0.0, turn_deg=0.0, impaction=0.0, swelling_mm=0.0)
 
     @property
     def is_distractor(self) -> bool:
