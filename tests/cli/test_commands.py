@@ -309,3 +309,10 @@ def test_a_terminal_sees_the_stage_and_a_pipe_does_not(study, bundle, tmp_path):
     assert process.returncode == 0
     assert b"vertebrae" in seen
     assert out.startswith(b"2.25.11")
+
+
+def test_a_gallery_of_something_unknown_is_refused_with_what_there_is(tmp_path):
+    said = called("phantom", "gallery", "-o", tmp_path / "made", "--only", "crack")
+    assert said.code == 2
+    assert "'crack': no such fracture type or mimic; known are" in said.err
+    assert not (tmp_path / "made").exists()

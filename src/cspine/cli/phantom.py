@@ -118,3 +118,35 @@ def _acceptance(out: Path, workers: int, overwrite: bool) -> "ExitCode":
         names = write_acceptance(out, bar, workers, threads, overwrite=overwrite)
     typer.echo(printable(f"{len(names)} studies in {out}; next: cspine acceptance {out}"))
     return ExitCode.DONE
+
+
+@app.command("gallery")
+def gallery(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", readable=False, help="Where the page goes.")],
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="TYPE[@LEVEL]", help="A fracture type or a mimic; can be repeated."),
+    ] = None,
+    anatomy: Annotated[
+        str, typer.Option("--anatomy", metavar="NAME|DIR", help="procedural, or a folder of surface meshes.")
+    ] = "procedural",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another person, other fractures.")] = 11,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write DIR/gallery.html: every fracture type and every mimic at severities 1, 3 and 5 beside its truth mask.
+
+    A run that stopped goes on where it was.
+    """
+    run_command(lambda: _gallery(out, tuple(only or ()), anatomy, seed), verbose=verbose)
+
+
+def _gallery(out: Path, only: tuple[str, ...], anatomy: str, seed: int) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.cli.terminal import progress_bar
+    from cspine.datasets.gallery import GalleryPlan, write_gallery
+
+    with progress_bar(shown=True) as bar:
+        page = write_gallery(GalleryPlan(only, anatomy, seed), out, bar, options.default_threads())
+    typer.echo(printable(f"gallery in {page}"))
+    return ExitCode.DONE
