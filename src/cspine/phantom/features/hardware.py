@@ -11,20 +11,18 @@ from cspine.phantom.skeleton import Bone
 
 
 def plate_and_screws(site: Site) -> tuple[Feature, ...]:
-    """Return a plate from a vertebra to the next, two screws of 12–15 mm in each; half of it on each of the bones.
+    """Return a plate from a vertebra to the next and two screws of 11–15 mm in each.
 
-    Plates are 1.5–2.5 mm thick and 14–18 mm wide, screws 3.5–4 mm; severity 1 has one screw a level and no plate.
+    Plates are 1.3–2.5 mm thick and 13–18 mm wide, screws 3.5–4 mm; severity 1 has one screw a level and no plate.
     """
-    joint = site.measured.anatomy.joints[site.vertebra]
+    lower = Vertebra(site.vertebra + 1)
+    sides = (0.0,) if site.size == 0 else (4.2, -4.2)
     features = []
-    for vertebra, up in ((site.vertebra, False), (Vertebra(site.vertebra + 1), True)):
-        m = site.measured.marks(vertebra)
-        end = m.top_z + joint.disc_mm / 2 + 0.4 if up else m.bottom_z - joint.disc_mm / 2 - 0.4
-        screw_z = 0.15 * (m.top_z if up else m.bottom_z)
-        sides = (0.0,) if site.size == 0 else (4.2, -4.2)
-        pieces = [_front_screw(site, vertebra, x, screw_z) for x in sides]
-        if site.size > 0:
-            pieces.append(_half_plate(site, vertebra, screw_z + (-4.0 if up else 4.0), end))
+    for vertebra in (site.vertebra, lower):
+        z = _screw_z(site, vertebra)
+        pieces = [_front_screw(site, vertebra, x, z) for x in sides]
+        if site.size > 0 and vertebra == site.vertebra:
+            pieces.append(_plate(site, lower))
         features.append(Feature(vertebra, loose=tuple(pieces)))
     return tuple(features)
 
@@ -59,13 +57,23 @@ def _front_screw(site: Site, vertebra: Vertebra, x: float, z: float) -> Bone:
     return SolidBone(f"metal-screw-{name}-{vertebra.name}", None, Tube((front, tip), (1.25 * radius, 0.9 * radius)))
 
 
-def _half_plate(site: Site, vertebra: Vertebra, start_z: float, end_z: float) -> Bone:
+def _screw_z(site: Site, vertebra: Vertebra) -> float:
+    """Return the height of the front screws: toward the plate's ends."""
     m = site.measured.marks(vertebra)
+    return 0.25 * m.top_z if vertebra == site.vertebra else 0.25 * m.bottom_z
+
+
+def _plate(site: Site, lower: Vertebra) -> Bone:
+    """Return a plate on the fronts of two bodies, in the frame of the upper one; the neck is about straight there."""
+    one, two = site.marks, site.measured.marks(lower)
+    joint = site.measured.anatomy.joints[site.vertebra]
+    drop = joint.down_mm + joint.disc_mm + joint.up_mm
     thick, wide = site.between(1.3, 2.5) / 2, site.between(13, 18) / 2
-    y = m.front_y - thick - 0.4
-    path: tuple[Vector, ...] = ((0.0, y, start_z), (0.0, y, end_z))
-    plate = Strip(path, (wide, wide), (thick, thick), (1.0, 0.0, 0.0))
-    return SolidBone(f"metal-plate-{vertebra.name}", None, plate)
+    high = (0.0, one.front_y - thick - 0.5, _screw_z(site, site.vertebra) + 4.0)
+    low = (0.0, two.front_y + joint.back_mm - thick - 0.5, _screw_z(site, lower) - drop - 4.0)
+    middle = (0.0, (high[1] + low[1]) / 2 - 0.5, (high[2] + low[2]) / 2)
+    plate = Strip((high, middle, low), (wide,) * 3, (thick,) * 3, (1.0, 0.0, 0.0))
+    return SolidBone(f"metal-plate-{site.vertebra.name}", None, plate)
 
 
 def _mirrored(point: np.ndarray, side: float) -> Vector:
