@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cspine.datasets.gallery import GalleryPlan, build, cells_of, write_gallery
-from cspine.datasets.gallery.build import cell_key
-from cspine.datasets.gallery.pictures import middle_of, strip
-from cspine.datasets.gallery.plan import FRACTURE, MIMIC
+from cspine.datasets.phantom_gallery import GalleryPlan, build, cells_of, write_gallery
+from cspine.datasets.phantom_gallery.build import cell_key
+from cspine.datasets.phantom_gallery.pictures import middle_of, strip
+from cspine.datasets.phantom_gallery.plan import FRACTURE, MIMIC
 from cspine.domain import ConfigError, Grid, GroundTruth, LabelMap, Rejected, Volume
 from cspine.phantom import Case, FractureType, MimicKind, PhantomSpec
 

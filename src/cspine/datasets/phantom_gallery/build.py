@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cspine.datasets.gallery.pictures import strip
-from cspine.datasets.gallery.plan import FRACTURE, Cell, GalleryPlan, cells_of
+from cspine.datasets.phantom_gallery.pictures import strip
+from cspine.datasets.phantom_gallery.plan import FRACTURE, Cell, GalleryPlan, cells_of
 from cspine.domain import Box, ConfigError, Rejected
 from cspine.phantom import make_subject, scan_subject
 from cspine.report.drawing import BONE
@@ -31,7 +31,7 @@ _FORMAT = 1  # of pictures and figures: cells of another format are made anew
 Report = Callable[[str, float], None]
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("cspine.datasets.gallery", "templates"),
+    loader=PackageLoader("cspine.datasets.phantom_gallery", "templates"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
