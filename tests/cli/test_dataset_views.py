@@ -25,7 +25,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_explore_writes_a_page_and_says_where(tree: Path, tmp_path: Path):
     said = called("data", "explore", tree, "--out", tmp_path / "out", "--contrast-slices", 2, "--workers", 2)
     assert said.code == 0, said.err
-    assert said.out == f"3 studies, 23 figures: {tmp_path / 'out' / 'explore.html'}\n"
+    assert said.out == f"3 studies, 24 figures: {tmp_path / 'out' / 'explore.html'}\n"
     assert "tree: exploration" in (tmp_path / "out" / "explore.html").read_text()
 
 

@@ -234,12 +234,16 @@ def test_broken_studies_and_masks_are_listed_and_cost_only_themselves(tmp_path: 
     wrong = LabelMap(VOLUME.grid.crop(UPPER), LABELS.labels[UPPER.slices])
     write_mask(root, "2.25.1", wrong)
     studies[2] = replace(studies[2], folder=tmp_path / "gone")
+    problems = (("2.25.2", "3 files hold no pixel data"),)
     plan = ExplorePlan(MeasurePlan(contrast_slices=1), PanelPlan(random_slices=1, examples=1))
-    done = explore_set(Subject("tree", pd.DataFrame(), tuple(studies)), tmp_path / "out", plan, 1, quiet)
+    done = explore_set(
+        Subject("tree", pd.DataFrame(), tuple(studies), problems=problems), tmp_path / "out", plan, 1, quiet
+    )
     assert set(done.errors) == {"2.25.3"}
     notes = table(done, "not_used").set_index("StudyInstanceUID")["note"]
     assert "mask of (20, 52, 52) voxels on a study of (52, 52, 52)" in notes["2.25.1"]
     assert "no readable image" in notes["2.25.3"]
+    assert notes["2.25.2"] == "3 files hold no pixel data"
     assert not (tmp_path / "out" / "figures" / "share_by_level.csv").exists()
 
 

@@ -103,13 +103,14 @@ def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int],
         explore_set,
         labels_of,
         open_or_make_index,
+        problems_of,
         studies_of,
     )
 
     plan = ExplorePlan(MeasurePlan(contrast_slices=chosen[0]), PanelPlan(seed=chosen[1]))
     with progress_bar(shown=True) as bar:
         index = open_or_make_index(root, place, workers, bar)
-        subject = Subject(index.root.name, labels_of(index), studies_of(index))
+        subject = Subject(index.root.name, labels_of(index), studies_of(index), problems=problems_of(index))
         done = explore_set(subject, out, plan, workers, bar)
     say_errors(done.errors)
     typer.echo(printable(f"{done.studies} studies, {done.figures} figures: {done.page}"))

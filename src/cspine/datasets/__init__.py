@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from cspine.datasets.image_folder import ImageFolder, folder_gallery, guess_patients, index_image_folder
     from cspine.datasets.images import Exported, ExportLayout, ExportSource, ImagePlan, Look, export_images
     from cspine.datasets.index import IndexRun, RsnaIndex, index_rsna, read_index
-    from cspine.datasets.indexed import labels_of, open_or_make_index, studies_of, study_at, study_labels_of
+    from cspine.datasets.indexed import (
+        labels_of,
+        open_or_make_index,
+        problems_of,
+        studies_of,
+        study_at,
+        study_labels_of,
+    )
     from cspine.datasets.leak_pass import Gallery, check_leaks, index_gallery
     from cspine.datasets.leak_report import (
         LeakReport,
@@ -174,6 +181,7 @@ __all__ = [
     "phantom_header",
     "place_study",
     "prepare_set",
+    "problems_of",
     "read_index",
     "read_leaks",
     "read_prepared",
@@ -241,6 +249,7 @@ _LATE = {
     "read_index": "index",
     "labels_of": "indexed",
     "open_or_make_index": "indexed",
+    "problems_of": "indexed",
     "study_at": "indexed",
     "study_labels_of": "indexed",
     "studies_of": "indexed",

@@ -52,6 +52,12 @@ def _given(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def problems_of(index: RsnaIndex) -> tuple[tuple[str, str], ...]:
+    """Return UID and sentence of every problem of the index; the UID is empty where it is about no single study."""
+    rows = index.problems[["study", "message"]].itertuples(index=False)
+    return tuple((str(row.study), str(row.message)) for row in rows)
+
+
 def open_or_make_index(root: Path, place: Path | None, workers: int, report: Report) -> RsnaIndex:
     """Return the index of a data set, made now where there is none.
 

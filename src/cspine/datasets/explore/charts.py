@@ -67,7 +67,7 @@ def overall_pie(table: pd.DataFrame) -> Figure:
     fractured, rest = int(row["fractured"]), int(row["n"] - row["fractured"])
     if fractured + rest:
         labels = [f"fractured\n{fractured}", f"not fractured\n{rest}"]
-        axes.pie(
+        shares = axes.pie(
             [fractured, rest],
             labels=labels,
             colors=[FRACTURED, OTHER],
@@ -75,8 +75,9 @@ def overall_pie(table: pd.DataFrame) -> Figure:
             startangle=90,
             counterclock=False,
             wedgeprops={"edgecolor": "white"},
-            textprops={"fontsize": 10},
-        )
+        )[2]
+        for share in shares:
+            share.set(color="white", fontweight="bold")
     axes.set_aspect("equal")
     return figure
 
@@ -89,6 +90,7 @@ def ordered_bars(table: pd.DataFrame) -> Figure:
     )
     axes.invert_yaxis()
     _beside(axes, table["fractured"])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.set_xlabel("studies with a fracture of the level")
     return figure
 
@@ -107,6 +109,7 @@ def levels_bars(table: pd.DataFrame) -> Figure:
             fontsize=8,
         )
     axes.margins(y=0.16)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.set_xlabel("fractured levels of a study")
     axes.set_ylabel("studies")
     return figure

@@ -75,6 +75,8 @@ class Material:
         By UID, of the studies that could be read.
     funnel
         ``rule``, ``studies``, ``slices``; ``None`` when no filter was asked for.
+    problems
+        UID and sentence of what the index could not use.
     """
 
     labels: pd.DataFrame
@@ -82,6 +84,7 @@ class Material:
     measures: Measures
     errors: dict[str, str]
     funnel: pd.DataFrame | None
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 def sections(material: Material, plan: PanelPlan, report: Report) -> list[Section]:
@@ -128,7 +131,7 @@ def _labels(material: Material, plan: PanelPlan) -> list[Exhibit]:
             "Fractured levels of a study",
             charts.levels_bars,
             per_patient,
-            f"{several} studies have two or more; each study is one patient.",
+            f"{_count(several, 'study', 'studies')} with two or more; each study is one patient.",
         ),
         _chart(
             "correlation",
@@ -163,7 +166,7 @@ def _studies(material: Material, plan: PanelPlan) -> list[Exhibit]:
             "Sizes of images",
             charts.size_bars,
             sizes,
-            f"{int(sizes['images'].sum()):,} images of {len(sizes)} sizes; the most usual is "
+            f"{int(sizes['images'].sum()):,} images of {_count(len(sizes), 'size', 'sizes')}; the most usual is "
             f"{sizes['rows'].iloc[0]} × {sizes['columns'].iloc[0]}.",
         ),
         _chart(
@@ -335,7 +338,7 @@ def _boxes(material: Material, plan: PanelPlan) -> list[Exhibit]:
 
 
 def _notes(material: Material, plan: PanelPlan) -> list[Exhibit]:
-    notes = tables.notes_table(material.measures, material.errors)
+    notes = tables.notes_table(material.measures, material.errors, material.problems)
     if notes.empty:
         return []
     counts = notes["note"].str.replace(r"\d+", "N", regex=True).value_counts().head(12)
@@ -345,7 +348,7 @@ def _notes(material: Material, plan: PanelPlan) -> list[Exhibit]:
         "What could not be used",
         _note_bars,
         table,
-        f"{notes[UID].nunique()} studies have something that could not be used; the table names each.",
+        f"{_count(notes[UID].nunique(), 'study', 'studies')} with something that was not used; the table names each.",
     )
     return [replace(picture, table=notes)]
 
@@ -362,6 +365,10 @@ SECTIONS: tuple[tuple[str, Callable[[Material, PanelPlan], list[Exhibit]]], ...]
     ("Boxes", _boxes),
     ("Left out", _notes),
 )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _usable(material: Material) -> Sequence[StudyFiles]:

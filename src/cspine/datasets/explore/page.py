@@ -21,6 +21,8 @@ WIDE = (
     "heights",
     "overlaps",
     "not_used",
+    "contrast",
+    "levels_per_slice",
 )
 
 

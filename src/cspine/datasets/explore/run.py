@@ -40,12 +40,15 @@ class Subject:
         Columns of ``train.csv``; empty when there is none.
     funnel
         What each rule of a filter leaves: ``rule``, ``studies``, ``slices``.
+    problems
+        UID and sentence of what the index could not use.
     """
 
     name: str
     labels: pd.DataFrame
     studies: tuple[StudyFiles, ...]
     funnel: pd.DataFrame | None = None
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def explore_set(subject: Subject, out: Path, plan: ExplorePlan, workers: int, re
         else:
             measures[answer.files.uid] = answer.values
     ordered = {files.uid: measures[files.uid] for files in subject.studies if files.uid in measures}
-    material = Material(subject.labels, subject.studies, ordered, errors, subject.funnel)
+    material = Material(subject.labels, subject.studies, ordered, errors, subject.funnel, subject.problems)
     drawn = sections(material, plan.panels, lambda stage, share: report(stage, MEASURING_SHARE + share / 10))
     return _written(subject, material, drawn, out)
 

@@ -152,11 +152,13 @@ def box_sizes(boxes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["level", "boxes", "studies", "median_width", "median_height"])
 
 
-def notes_table(measures: Measures, errors: Mapping[str, str]) -> pd.DataFrame:
-    """Return what could not be used, study by study."""
+def notes_table(
+    measures: Measures, errors: Mapping[str, str], problems: Sequence[tuple[str, str]] = ()
+) -> pd.DataFrame:
+    """Return what could not be used, study by study: problems of the index, studies that were not read, notes."""
     broken = ([uid, text] for uid, text in errors.items())
     noted = ([uid, text] for uid, values in measures.items() for text in values["notes"])
-    return pd.DataFrame(list(chain(broken, noted)), columns=[UID, "note"])
+    return pd.DataFrame(list(chain(problems, broken, noted)), columns=[UID, "note"])
 
 
 def _share(target: str, fractured: int, n: int) -> dict[str, object]:
