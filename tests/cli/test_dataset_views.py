@@ -1,9 +1,12 @@
 """`cspine data explore`, `video`, `audit`, `prepare`, `images` and `augment`, run as a user runs them."""
 
+import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from cspine.datasets import Split, write_split
 from cspine.domain import Vertebra
 from tests.cli.programs import called, files_below
 from tests.datasets.coded_trees import StudySpec, neck, write_tree
@@ -25,7 +28,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_explore_writes_a_page_and_says_where(tree: Path, tmp_path: Path):
     said = called("data", "explore", tree, "--out", tmp_path / "out", "--contrast-slices", 2, "--workers", 2)
     assert said.code == 0, said.err
-    assert said.out == f"3 studies, 24 figures: {tmp_path / 'out' / 'explore.html'}\n"
+    assert said.out == f"3 studies, 25 figures: {tmp_path / 'out' / 'explore.html'}\n"
     assert "tree: exploration" in (tmp_path / "out" / "explore.html").read_text()
 
 
@@ -67,6 +70,30 @@ def test_images_are_counted_by_part_and_label(tree: Path, tmp_path: Path):
     assert len(images) == 3 * -(-COUNT // 4)
     assert f"{len(images)} images below {out}" in said.out
     assert "(1 by a weak label)" in said.out
+
+
+def test_images_follow_a_split(tree: Path, tmp_path: Path):
+    parts = {"train": ("2.25.1",), "validation": ("2.25.3",), "test": ()}
+    write_split(Split("80/10/10", "study", 0, parts, {}), tmp_path / "split.json")
+    out = tmp_path / "out"
+    said = called("data", "images", tree, "-o", out, "--split", tmp_path / "split.json", "--every", 30)
+    assert said.code == 0, said.err
+    table = pd.read_csv(out / "labels.csv", dtype={"StudyInstanceUID": str})
+    assert set(zip(table["part"], table["StudyInstanceUID"], strict=True)) == {
+        ("train", "2.25.1"),
+        ("validation", "2.25.3"),
+    }
+
+
+def test_images_refuse_a_split_by_image(tree: Path, tmp_path: Path):
+    called("data", "index", tree, "--index", tmp_path / "index")
+    called("data", "split", tmp_path / "index", "-o", tmp_path / "leaky.json", "--scheme", "90/10", "--by", "image")
+    options = ["--index", tmp_path / "index", "--split", tmp_path / "leaky.json"]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        said = called("data", "images", tree, "-o", tmp_path / "out", *options)
+    assert said.code == 2
+    assert "a split by image, which leaks" in said.err
 
 
 def test_augment_shows_each_folder(tree: Path, tmp_path: Path):

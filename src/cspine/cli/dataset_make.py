@@ -62,6 +62,12 @@ def images(
         int | None, typer.Option("--size", metavar="PX", help="Longer side; default: the pixels of the slices.")
     ] = None,
     every: Annotated[int, typer.Option("--every", help="Write every n-th slice.")] = 1,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            "--split", metavar="FILE", readable=False, help="From cspine data split; default: 80 % train, 20 % val."
+        ),
+    ] = None,
     contrast: Annotated[
         float, typer.Option("--least-contrast", help="Leave out slices of less contrast, 0 … 1; 0.35 is usual.")
     ] = 0.0,
@@ -86,7 +92,8 @@ def images(
         "weak": weak,
     }
     run_command(
-        lambda: _images((root, out, place), (layout, kind), look, rest, workers or default_threads()), verbose=verbose
+        lambda: _images((root, out, place, split), (layout, kind), look, rest, workers or default_threads()),
+        verbose=verbose,
     )
 
 
@@ -167,7 +174,7 @@ def _preparation(
 
 
 def _images(
-    places: tuple[Path, Path, Path | None],
+    places: tuple[Path, Path, Path | None, Path | None],
     kinds: tuple[str, str],
     look: tuple[str, str, str],
     rest: dict[str, object],
@@ -177,11 +184,11 @@ def _images(
     from cspine.cli.terminal import progress_bar
     from cspine.datasets import ExportSource, export_images, open_or_make_index, studies_of, study_labels_of
 
-    root, out, place = places
-    plan = _image_plan(kinds, look, rest)
+    root, out, place, split = places
+    plan, parts = _image_plan(kinds, look, rest), None if split is None else _parts(split)
     with progress_bar(shown=True) as bar:
         index = open_or_make_index(root, place, workers, bar)
-        source = ExportSource(studies_of(index), study_labels_of(index))
+        source = ExportSource(studies_of(index), study_labels_of(index), parts)
         done = export_images(source, plan, out, workers, bar)
     for (part, positive), group in done.table.groupby(["part", "fracture"]):
         word = "with a fracture" if positive else "without"
@@ -192,6 +199,17 @@ def _images(
     say_errors(done.errors)
     typer.echo(printable(f"{len(done.table)} images below {out}; preview: {out / 'preview.html'}"))
     return ExitCode.DONE
+
+
+def _parts(path: Path) -> dict[str, str]:
+    """Return the part of each study of a split."""
+    from cspine.datasets import read_split
+    from cspine.domain import ConfigError
+
+    split = read_split(path)
+    if split.by != "study":
+        raise ConfigError(f"{path}: a split by {split.by}, which leaks; image folders are split by study alone")
+    return {uid: part for part, uids in split.parts.items() for uid in uids}
 
 
 def _image_plan(kinds: tuple[str, str], look: tuple[str, str, str], rest: dict[str, object]) -> "ImagePlan":

@@ -32,6 +32,9 @@ def explore(
         int, typer.Option("--contrast-slices", min=0, max=64, help="Slices of each study whose contrast is measured.")
     ] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Other seeds show other slices.")] = 0,
+    preset: Annotated[
+        str, typer.Option("--preset", help="Rules of cspine data filter whose funnel is shown.")
+    ] = "efficientnet-c1",
     workers: Workers = None,
     verbose: Verbose = False,
 ) -> None:
@@ -39,7 +42,8 @@ def explore(
 
     What is measured of a study is kept in DIR/measures: another run measures only what is new or changed.
     """
-    run_command(lambda: _explore(root, out, place, (slices, seed), workers or default_threads()), verbose=verbose)
+    chosen = (slices, seed, preset)
+    run_command(lambda: _explore(root, out, place, chosen, workers or default_threads()), verbose=verbose)
 
 
 def video(
@@ -92,7 +96,7 @@ def say_errors(errors: dict[str, str]) -> None:
         typer.echo(f"! … and {len(errors) - ERRORS_SHOWN} more")
 
 
-def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int], workers: int) -> "ExitCode":
+def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int, str], workers: int) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
     from cspine.datasets import (
@@ -104,13 +108,18 @@ def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int],
         labels_of,
         open_or_make_index,
         problems_of,
+        rules_of,
+        select,
         studies_of,
     )
 
+    rules = rules_of(chosen[2])
     plan = ExplorePlan(MeasurePlan(contrast_slices=chosen[0]), PanelPlan(seed=chosen[1]))
     with progress_bar(shown=True) as bar:
         index = open_or_make_index(root, place, workers, bar)
-        subject = Subject(index.root.name, labels_of(index), studies_of(index), problems=problems_of(index))
+        subject = Subject(
+            index.root.name, labels_of(index), studies_of(index), select(index, rules).funnel, problems_of(index)
+        )
         done = explore_set(subject, out, plan, workers, bar)
     say_errors(done.errors)
     typer.echo(printable(f"{done.studies} studies, {done.figures} figures: {done.page}"))
