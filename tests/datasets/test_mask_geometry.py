@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cspine.datasets import level_extents, level_overlaps
-from cspine.domain import CERVICAL, Grid, LabelMap, Vertebra
+from cspine.domain import CANONICAL_DIRECTIONS, CERVICAL, Grid, LabelMap, Vertebra
 from tests.datasets.coded_trees import SPACING_MM, block, neck
 
 
@@ -35,6 +35,16 @@ def test_levels_that_are_no_neighbors_have_no_overlap():
     array = np.zeros((8, 2, 2), np.uint8)
     array[:3], array[3:] = 2, 4
     assert level_overlaps(level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))) == ()
+
+
+def test_a_level_of_tilted_slices_is_as_high_as_its_slices():
+    array = np.zeros((12, 30, 30), np.uint8)
+    array[4:8, 5:25, 5:25] = 3
+    angle = np.deg2rad(25)
+    tilt = np.array([[1, 0, 0], [0, np.cos(angle), np.sin(angle)], [0, -np.sin(angle), np.cos(angle)]])
+    grid = Grid.from_axes(array.shape, (2.0, 1.0, 1.0), directions=CANONICAL_DIRECTIONS @ tilt)
+    (extent,) = level_extents(LabelMap(grid, array))
+    assert extent.height_mm == pytest.approx(4 * 2.0 * np.cos(angle))
 
 
 def test_an_island_is_counted_and_left_out_of_the_extent():

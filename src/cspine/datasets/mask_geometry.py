@@ -19,7 +19,7 @@ class LevelExtent:
     slices
         Axial slices that it touches.
     top_mm, bottom_mm
-        z of its outer faces (LPS).
+        z (LPS) of the outer faces of its first and last slice, over its center: slices may be tilted.
     center_lps_mm
         Center of mass.
     cut
@@ -87,16 +87,17 @@ def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
     tight = Box.of_mask(kept)
     assert tight is not None  # find_objects found voxels
     box = tight.shifted(around.start_zyx)
-    faces = labels.grid.box_to_world(box)
     middle = np.array(ndimage.center_of_mass(kept)) + np.array(around.start_zyx)
     x, y, z = labels.grid.to_world(middle).tolist()
+    faces = [[edge - 0.5, middle[1], middle[2]] for edge in (box.start_zyx[0], box.stop_zyx[0])]
+    top, bottom = labels.grid.to_world(np.array(faces))[:, 2].tolist()
     voxels = int(kept.sum())
     return LevelExtent(
         vertebra=vertebra,
         voxels=voxels,
         slices=int(kept.any(axis=(1, 2)).sum()),
-        top_mm=faces.max_lps_mm[2],
-        bottom_mm=faces.min_lps_mm[2],
+        top_mm=top,
+        bottom_mm=bottom,
         center_lps_mm=(x, y, z),
         cut=box.start_zyx[0] == 0 or box.stop_zyx[0] == labels.grid.shape[0],
         pieces=pieces,

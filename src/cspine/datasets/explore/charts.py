@@ -234,7 +234,8 @@ def visibility_lines(table: pd.DataFrame) -> Figure:
     panels[-1].set_xlabel("slice, counted from the head")
     panels[0].set_ylabel("share of the largest section", fontsize=8)
     if uids:
-        panels[0].legend(frameon=False, ncols=7, fontsize=8, loc="lower left", bbox_to_anchor=(0.25, 1.0))
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, frameon=False, ncols=7, fontsize=8, loc="outside upper center")
     return figure
 
 

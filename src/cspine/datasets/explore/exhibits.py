@@ -237,7 +237,7 @@ def _slices(material: Material, plan: PanelPlan) -> list[Exhibit]:
                 "low_contrast",
                 "Slices of least contrast",
                 panels.low_contrast_slices(usable, contrast, plan.examples),
-                "Mostly air, shoulders only, or the end of the table: what the filter takes away.",
+                f"The filter removes those below {LOW_CONTRAST:g}: mostly air, a thin neck, or the end of the table.",
             )
         )
     return found

@@ -14,7 +14,7 @@ from cspine.domain import Grid, InputError, LabelMap
 from cspine.stores import read_nifti_labels
 
 Values = dict[str, Any]
-MEASURES_VERSION = 1
+MEASURES_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def measure_study(files: StudyFiles, plan: MeasurePlan) -> Values:
         "slices": len(series.images),
         "shapes": [[rows, columns, count] for (rows, columns), count in sorted(shapes.items())],
         "is_phantom": series.header.is_phantom,
-        "spacing_mm": series.spacing_mm,
+        "spacing_mm": round(series.spacing_mm, 4),
         "pixel_mm": spacing[0] if spacing else None,
-        "coverage_mm": series.extent_mm + series.spacing_mm,
+        "coverage_mm": round(series.extent_mm + series.spacing_mm, 3),
         "contrast": _contrast(series, plan.contrast_slices),
         "levels": [],
         "boxes": [],
