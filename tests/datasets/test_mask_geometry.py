@@ -55,6 +55,15 @@ def test_an_island_is_counted_and_left_out_of_the_extent():
     assert (extent.pieces, extent.stray_voxels, extent.slices, extent.cut) == (2, 1, 5, False)
 
 
+def test_what_the_edge_of_the_scan_cuts_off_a_level_is_no_island():
+    array = np.zeros((12, 8, 8), np.uint8)
+    array[8:, 1:4, 1:4] = 6
+    array[10:, 6:8, 1:4] = 6
+    array[3, 7, 7] = 6
+    (extent,) = level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))
+    assert (extent.pieces, extent.stray_voxels, extent.voxels, extent.cut) == (2, 1, 36, True)
+
+
 def test_a_level_at_the_edge_of_the_scan_is_cut():
     array = np.zeros((5, 3, 3), np.uint8)
     array[0:2] = 1

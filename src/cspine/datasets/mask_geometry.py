@@ -24,6 +24,9 @@ class LevelExtent:
         Center of mass.
     cut
         Whether it touches the first or the last slice of the scan.
+    pieces, stray_voxels
+        The largest piece and its islands; voxels of the latter. What else the edge of the scan cuts off a level is no
+        island: body and arch of one vertebra end apart.
     """
 
     vertebra: Vertebra
@@ -83,7 +86,8 @@ def largest_piece(mask: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
     whole = labels.labels[around.slices] == vertebra
-    kept, pieces = largest_piece(whole)
+    kept, _ = largest_piece(whole)
+    pieces, stray = _islands(whole & ~kept, around, labels.grid.shape[0])
     tight = Box.of_mask(kept)
     assert tight is not None  # find_objects found voxels
     box = tight.shifted(around.start_zyx)
@@ -100,6 +104,16 @@ def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
         bottom_mm=bottom,
         center_lps_mm=(x, y, z),
         cut=box.start_zyx[0] == 0 or box.stop_zyx[0] == labels.grid.shape[0],
-        pieces=pieces,
-        stray_voxels=int(whole.sum()) - voxels,
+        pieces=1 + pieces,
+        stray_voxels=stray,
     )
+
+
+def _islands(rest: np.ndarray, around: Box, slices: int) -> tuple[int, int]:
+    """Return number and voxels of the pieces that do not reach the first or the last slice of the scan."""
+    pieces, _ = ndimage.label(rest, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(pieces.ravel())
+    faces = [face for face, at in ((0, around.start_zyx[0] == 0), (-1, around.stop_zyx[0] == slices)) if at]
+    cut = {int(piece) for face in faces for piece in np.unique(pieces[face])}
+    kept = [int(size) for piece, size in enumerate(sizes) if piece and piece not in cut]
+    return len(kept), sum(kept)

@@ -19,7 +19,7 @@ from cspine.dicom import write_atomically
 from cspine.domain import ConfigError, Grid, InputError, Vertebra, Volume
 
 PAGE, TABLE, ANSWERS = "audit.html", "audit.csv", "answers"
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 # Thumbnails of one kind in one study, and rows on the page; the CSV has everything.
 PICTURES_PER_KIND, ROWS_ON_PAGE = 3, 400
 COLUMNS = ("rank", "study", "kind", "level", "slice_number", "message")

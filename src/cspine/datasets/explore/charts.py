@@ -334,7 +334,7 @@ def _spread(groups: Sequence[tuple[str, pd.Series]], label: str) -> Figure:
 
 def _by_level(axes: Axes, boxes: pd.DataFrame, x: str, y: str) -> None:
     named = [(level, boxes[boxes["level"] == level], LEVEL_CSS[level]) for level in LEVELS]
-    for name, part, color in [("no mask", boxes[boxes["level"] == ""], "white"), *named]:
+    for name, part, color in [("no level", boxes[boxes["level"] == ""], "white"), *named]:
         if len(part):
             axes.scatter(part[x], part[y], s=16, color=color, edgecolor=INK, lw=0.4, label=f"{name} ({len(part)})")
     if len(boxes):

@@ -293,7 +293,7 @@ def _masks(material: Material, plan: PanelPlan) -> list[Exhibit]:
         _panel(
             "side_views",
             "Masks from the side",
-            panels.side_views(usable, plan.side_views),
+            panels.side_views(sorted(usable, key=lambda f: -len(material.measures[f.uid]["levels"])), plan.side_views),
             "Front to the left, brighter where more voxels lie behind each other.",
         ),
         _panel(
@@ -332,7 +332,7 @@ def _boxes(material: Material, plan: PanelPlan) -> list[Exhibit]:
             "box_examples",
             "Boxes on their slices",
             panels.box_examples(usable, plan.examples, rng),
-            "Frames in the color of the level, white where there is no mask.",
+            "Frames in the color of the level, white where it is not known.",
         ),
     ]
 

@@ -14,7 +14,7 @@ from cspine.domain import Grid, InputError, LabelMap
 from cspine.stores import read_nifti_labels
 
 Values = dict[str, Any]
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 
 
 @dataclass(frozen=True)
