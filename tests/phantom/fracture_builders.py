@@ -52,7 +52,7 @@ def grid_round(fracture: PlacedFracture, spacing_mm: float = SPACING_MM) -> Grid
     low, high = fracture.bone.bone.bounds_mm
     if fracture.bone.bone.vertebra is None:
         cuts = [*fracture.breaks.cracks, *(face.cut for piece in fracture.breaks.fragments for face in piece.faces)]
-        low = high = np.asarray(cuts[0].surface.point_mm, dtype=np.float64)  # type: ignore[attr-defined]  # a sheet
+        low = high = np.asarray(cuts[0].surface.point_mm, dtype=np.float64)  # type: ignore[attr-defined]  # its breaks are all sheets
     middle, half = (low + high) / 2, np.minimum((high - low) / 2 + 8.0, _HALF_MM)
     x, y, z = (int(n) for n in np.ceil(2 * half / spacing_mm))
     start = middle + half * np.array([-1, -1, 1])
