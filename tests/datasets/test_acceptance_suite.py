@@ -10,6 +10,7 @@ import pytest
 import cspine.datasets
 from cspine.datasets import AcceptanceSuite, acceptance_studies, read_suite, write_acceptance
 from cspine.domain import CERVICAL, ConfigError, FlagCode, InputError, Rejected, Unreachable, Vertebra
+from cspine.phantom import FractureType
 from cspine.stores import open_source
 from tests.datasets.acceptance_builders import coded_suite, silent
 
@@ -39,6 +40,12 @@ def test_the_suite_has_all_the_trouble_that_hospitals_have():
         "wrong-body-part",
     } <= names
     assert len(names) == len(acceptance_studies())
+
+
+def test_every_type_of_fracture_of_a_cervical_vertebra_is_there_once():
+    others = {FractureType.SKULL_BASE, FractureType.FIRST_RIB, FractureType.CLAVICLE}
+    kinds = [fracture.type for study in acceptance_studies() for fracture in study.spec.fractures]
+    assert sorted(kinds) == sorted(set(FractureType) - others)
 
 
 def test_what_is_expected_follows_its_schema(suite, root):

@@ -9,7 +9,7 @@ import pytest
 
 from cspine.datasets import NO_FRACTURES, Layout, PhantomPlan, Size, layout_named, size_named, write_phantoms
 from cspine.domain import ConfigError, LabelMap, Rejected, Volume
-from cspine.phantom import Case, Field, PhantomSpec, make_case
+from cspine.phantom import Case, Field, PhantomSpec, Variants
 from cspine.stores import open_source, read_nifti
 from tests.datasets.coded_fractures import coded_with_fractures
 from tests.models.coded import coded_case
@@ -116,18 +116,6 @@ def test_a_run_that_stopped_goes_on_and_makes_the_same_bytes(dicom, tmp_path):
     assert digests(tmp_path / "d") == digests(dicom)
 
 
-@pytest.mark.slow
-def test_a_real_phantom_has_the_same_bytes_from_one_worker_and_from_two(tmp_path, monkeypatch):
-    monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", make_case)
-    plan = PhantomPlan(2, 5, **SMALL)
-    seen: list[tuple[str, float]] = []
-    write_phantoms(plan, tmp_path / "one", silent)
-    write_phantoms(plan, tmp_path / "two", lambda n, s: seen.append((n, s)), workers=2, threads=1)
-    assert digests(tmp_path / "two") == digests(tmp_path / "one")
-    assert sorted(name for name, _ in seen) == ["phantom-5-00000", "phantom-5-00001"]
-    assert [share for _, share in seen] == [0.5, 1.0]
-
-
 def test_a_finished_folder_is_left_as_it_is(dicom):
     before = {p: p.stat().st_mtime_ns for p in dicom.rglob("*") if p.is_file()}
     write_phantoms(PhantomPlan(2, 5, **SMALL), dicom, silent)
@@ -210,6 +198,15 @@ def test_small_sets_are_small():
     assert max(max(spec.scanner.matrix) for spec in specs) <= 256
     assert min(spec.scanner.spacing_mm for spec in specs) >= 3
     assert len({spec.scanner.matrix for spec in specs}) == 3
+
+
+def test_variants_and_mimics_are_as_common_as_in_adults_or_absent():
+    specs = [PhantomPlan(60, 2).spec(number) for number in range(60)]
+    assert sum(bool(spec.mimics) for spec in specs) > 5
+    assert sum(spec.variants != Variants() for spec in specs) > 5
+    usual = [PhantomPlan(60, 2, unusual=False).spec(number) for number in range(60)]
+    assert not any(spec.mimics or spec.variants != Variants() for spec in usual)
+    assert [spec.seed for spec in usual] == [spec.seed for spec in specs]
 
 
 def test_family_b_is_that_of_scanner_and_fractures():

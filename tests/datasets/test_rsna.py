@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from cspine.datasets import Layout, PhantomPlan, RsnaCase, RsnaOptions, Size, write_phantoms, write_rsna
+from cspine.datasets import Layout, PhantomPlan, RsnaCase, RsnaOptions, Size, index_rsna, write_phantoms, write_rsna
 from cspine.datasets.rsna_layout import draw_study, evenly
 from cspine.domain import CERVICAL, ConfigError, Rejected, Vertebra
 from cspine.phantom import Fracture, FractureAge, FractureType, PhantomSpec, make_case
@@ -81,6 +81,7 @@ def test_the_files_are_those_of_the_data_set(root):
         "sample_submission.csv",
         "segmentations",
         "test.csv",
+        "test_images",
         "train.csv",
         "train_bounding_boxes.csv",
         "train_images",
@@ -296,11 +297,21 @@ def test_a_plan_writes_the_same_layout(tmp_path):
     assert {t["name"] for t in truths(tmp_path / "set")} == {f"phantom-4-0000{k}" for k in range(3)}
 
 
+def test_an_index_of_the_folder_finds_nothing_wrong_with_it(root, tmp_path):
+    index = index_rsna(root, tmp_path / "index").index
+    assert list(index.problems["message"]) == []
+    assert len(index.studies) == 4
+    assert len(index.slices) == len(list((root / "train_images").glob("*/*.dcm")))
+
+
 @pytest.mark.slow
 def test_real_phantoms_have_the_same_bytes_from_one_worker_and_from_four(tmp_path, monkeypatch):
     monkeypatch.setattr("cspine.datasets.phantom_studies.make_case", make_case)
-    plan = PhantomPlan(4, 5, layout=Layout.RSNA, matrix=32, finest_mm=5.0, fractures=("burst@C5:5",))
-    for workers in (1, 4):
-        write_phantoms(plan, tmp_path / str(workers), lambda name, share: None, workers=workers, threads=1)
+    plan = PhantomPlan(2, 5, layout=Layout.RSNA, matrix=32, finest_mm=5.0, fractures=("burst@C5:5",))
+    seen: list[tuple[str, float]] = []
+    write_phantoms(plan, tmp_path / "1", lambda name, share: None, workers=1, threads=1)
+    write_phantoms(plan, tmp_path / "4", lambda *told: seen.append(told), workers=4, threads=1)
     assert digests(tmp_path / "1") == digests(tmp_path / "4")
-    assert len(rows(tmp_path / "1" / "train_bounding_boxes.csv")) >= 4
+    assert len(rows(tmp_path / "1" / "train_bounding_boxes.csv")) >= 2
+    assert sorted(name for name, _ in seen) == ["phantom-5-00000", "phantom-5-00001"]
+    assert [share for _, share in seen] == [0.5, 1.0]

@@ -46,6 +46,9 @@ def make(
             help="Every study has this one; may be repeated; none: no fractures. Default: as often as in RSNA 2022.",
         ),
     ] = None,
+    usual: Annotated[
+        bool, typer.Option("--usual", help="No anatomical variants and no mimics; default: as common as in adults.")
+    ] = False,
     layout: Annotated[
         str, typer.Option("--layout", help="dicom, nifti, or rsna: as the RSNA 2022 data set.")
     ] = "dicom",
@@ -81,7 +84,7 @@ def make(
         rsna = RsnaOptions(masks, boxed, test, islands)
         sizes = (matrix, finest, size_named(size))
         return PhantomPlan(
-            studies, seed, anatomy, layout_named(layout), *sizes, family, tuple(fracture or SAMPLED), rsna
+            studies, seed, anatomy, layout_named(layout), *sizes, family, tuple(fracture or SAMPLED), not usual, rsna
         )
 
     run_command(lambda: _make(plan, out, workers, overwrite), verbose=verbose)

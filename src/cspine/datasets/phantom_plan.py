@@ -21,6 +21,8 @@ from cspine.phantom import (
     parse_fracture,
     sample_fractures,
     sample_spec,
+    with_mimics,
+    with_variants,
 )
 
 
@@ -89,6 +91,8 @@ class PhantomPlan:
     fractures
         `SAMPLED` with the odds of the RSNA set, `NO_FRACTURES`, or ``TYPE@LEVEL`` or ``TYPE@LEVEL:SEVERITY`` for each
         that every study has; these have whole necks.
+    unusual
+        Whether anatomical variants and mimics are as common as in adults, or absent.
     rsna
         How a folder of that layout is filled.
     """
@@ -102,6 +106,7 @@ class PhantomPlan:
     size: Size = Size.FULL
     family: str = "A"
     fractures: tuple[str, ...] = SAMPLED
+    unusual: bool = True
     rsna: RsnaOptions = field(default_factory=RsnaOptions)
 
     def __post_init__(self) -> None:
@@ -134,7 +139,8 @@ class PhantomPlan:
         field = Field.WHOLE if self._asked() else None
         spec = sample_spec(self._rng(number, 0), anatomy=self.anatomy, family=self.family, field=field)
         fractures = self._fractures(number, spec.coverage)
-        return replace(spec, scanner=self._sized(spec.scanner), fractures=fractures)
+        person = with_mimics(with_variants(spec)) if self.unusual else spec
+        return replace(person, scanner=self._sized(spec.scanner), fractures=fractures)
 
     def storage(self, number: int) -> Storage:
         """Return how the DICOM files of a study are written, as varied as in a hospital."""

@@ -10,7 +10,7 @@
     root/test_images/<uid>/<n>.dcm
     root/sample_submission.csv        row_id, fractured
     root/truth/<uid>.json             what RSNA does not tell: types, severities, levels of the boxes, mimics
-    root/truth/<uid>-fractures.nii.gz where there are any: value k is the k-th fracture of the list
+    root/truth/<uid>-fractures.nii.gz where there are any: value k is the k-th fracture of the list; so -mimics.nii.gz
 
 x and y are the top left corner in pixels. The quirks of the original are kept: raw and JPEG Lossless images, numbers
 that rise toward the feet in most studies and toward the head in others and do not always begin at 1, images of another
@@ -179,6 +179,8 @@ def label_row(levels: Iterable[Vertebra]) -> dict[str, int]:
 def write_tables(root: Path, uids: Sequence[str]) -> None:
     """Write the four tables of a folder from what stands beside its studies, in the order of `uids`.
 
+    Folders of images and masks are there even when they hold nothing, as readers expect them.
+
     Raises
     ------
     StoreError
@@ -206,6 +208,8 @@ def write_tables(root: Path, uids: Sequence[str]) -> None:
             *((f"{r['study_uid']}_{kind}", 0.5) for r in tests for kind in kinds),
         ],
     }
+    for folder in (MASKS, *(split.folder for split in Split)):
+        (root / folder).mkdir(exist_ok=True)
     for name, table in rows.items():
         text = "".join(",".join(str(cell) for cell in row) + "\n" for row in table)
         write_atomically(root / name, text.encode())

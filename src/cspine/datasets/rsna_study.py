@@ -122,9 +122,13 @@ def write_rsna_study(item: RsnaCase, case: Case, stage: Path, number: int, optio
         places.append(f"{MASKS}/{uid}.nii")
         mask = with_islands(case.labels, options.islands, draw.island_seed)
         _write(stage / places[-1], rsna_mask_bytes(mask))
-    if case.truth.fractures:
-        places.append(f"{TRUTH}/{uid}-fractures.nii.gz")
-        _write(stage / places[-1], nifti_bytes(case.fractures.grid, case.fractures.labels))
+    for name, known, found in (
+        ("fractures", case.truth.fractures, case.fractures),
+        ("mimics", case.truth.mimics, case.mimics),
+    ):
+        if known:
+            places.append(f"{TRUTH}/{uid}-{name}.nii.gz")
+            _write(stage / places[-1], nifti_bytes(found.grid, found.labels))
     places.append(images_place(uid, number, options))
     write_ct_images(case.volume, stage / places[-1], draw.storage, header=header)
     return places
