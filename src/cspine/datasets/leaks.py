@@ -20,9 +20,9 @@ from cspine.datasets.fingerprints import Mirror, mirror_signs
 
 # Fingerprints that agree by less are of different pictures. Whole frames of necks are more alike than windows round a
 # bone.
-ALIKE_FRAME, ALIKE_ANCHORED = 0.95, 0.85
+ALIKE_FRAME, ALIKE_ANCHORED = 0.90, 0.75
 # Texture that agrees by more is that of one picture.
-SAME = 0.6
+SAME = 0.5
 # How many look-alikes of a slice are looked at, and how many of two studies.
 PER_SLICE, PER_PAIR = 4, 12
 # From this many copied slices on, two studies are called the same.
