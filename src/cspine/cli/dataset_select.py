@@ -126,7 +126,10 @@ def _print_table(rows: "Iterable[Sequence[object]]") -> None:
     """Print rows in columns, the first one being the head; numbers to the right."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [all(len(row[k]) < 12 and row[k].replace(".", "").rstrip("%").isdigit() for row in cells[1:]) for k in range(len(widths))]
+    right = [
+        all(len(row[k]) < 12 and row[k].replace(".", "").rstrip("%").isdigit() for row in cells[1:])
+        for k in range(len(widths))
+    ]
     for row in cells:
         parts = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
         typer.echo("  ".join(parts).rstrip())
