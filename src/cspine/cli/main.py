@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cspine import __version__
-from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, phantom, train
+from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, phantom, recipes, train
 
 HELP = "Finds, names and locates fractures of the cervical spine in CT."
 EPILOG = """\b
@@ -59,6 +59,8 @@ app.add_typer(dataset.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")
+app.add_typer(recipes.experiment, name="experiment")
+app.command("export")(recipes.export)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Verbose
+from cspine.cli.recipes import slice_transfer
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
@@ -19,6 +20,9 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train netwo
 @app.callback()
 def group() -> None:
     """Train networks and export model bundles; needs: pip install 'cspine[train]'."""
+
+
+app.command("slice-transfer")(slice_transfer)
 
 
 @app.command("vertebrae")

@@ -1,4 +1,7 @@
-"""Phantoms and scans to a model bundle. Needs the extra ``train``."""
+"""Phantoms, scans, images to networks and model bundles. Needs the extra ``train``; recipes also ``data``."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # first: it mends what others import
 
@@ -8,20 +11,75 @@ from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label
 from cspine.training.vertebrae import VertebraRecipe, train_vertebrae, vertebra_recipe
 
+if TYPE_CHECKING:
+    from cspine.training.learning import Hardware
+    from cspine.training.recipes import (
+        RunResult,
+        SliceTransfer,
+        SliceTransferTable,
+        dry_run_slice_transfer,
+        export_run,
+        run_folds,
+        run_slice_transfer,
+        run_table,
+        slice_transfer,
+        slice_transfer_table,
+        with_settings,
+        write_page,
+    )
+
 __all__ = [
     "BundleAbout",
     "CasePlan",
     "Consistency",
+    "Hardware",
     "LoopConfig",
+    "RunResult",
+    "SliceTransfer",
+    "SliceTransferTable",
     "Task",
     "VertebraRecipe",
     "consistent",
+    "dry_run_slice_transfer",
     "export_bundle",
+    "export_run",
     "fit",
     "make_cases",
     "mend_torchvision",
     "pseudo_label",
     "rate_at",
+    "run_folds",
+    "run_slice_transfer",
+    "run_table",
+    "slice_transfer",
+    "slice_transfer_table",
     "train_vertebrae",
     "vertebra_recipe",
+    "with_settings",
+    "write_page",
 ]
+
+# Recipes stand on what not every training needs: they are imported when they are first asked for (PEP 562).
+_LATE = {"Hardware": "learning"} | dict.fromkeys(
+    (
+        "RunResult",
+        "SliceTransfer",
+        "SliceTransferTable",
+        "dry_run_slice_transfer",
+        "export_run",
+        "run_folds",
+        "run_slice_transfer",
+        "run_table",
+        "slice_transfer",
+        "slice_transfer_table",
+        "with_settings",
+        "write_page",
+    ),
+    "recipes",
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -34,18 +34,18 @@ def export_coarse(network: nn.Module, multiple: int) -> ExportedGraph:
     dims = [torch.export.Dim(name, min=1, max=64) for name in ("slices", "rows", "columns")]
     free = {axis + 2: multiple * dim for axis, dim in enumerate(dims)}
     example = _noise(1, 1, 2 * multiple, 3 * multiple, 3 * multiple)
-    graph = _to_onnx(network, example, ({0: None, 1: None, **free},), (["ct"], ["seg", "heat"]))
+    graph = to_onnx(network, example, ({0: None, 1: None, **free},), (["ct"], ["seg", "heat"]))
     other = _noise(1, 1, 4 * multiple, 2 * multiple, 3 * multiple)
-    return ExportedGraph(graph, _compare(network, graph, ("ct", ["seg", "heat"]), (example, other)))
+    return ExportedGraph(graph, compared(network, graph, ("ct", ["seg", "heat"]), (example, other)))
 
 
 def export_refine(network: nn.Module, shape: tuple[int, int, int]) -> ExportedGraph:
     """Export the per-vertebra network with a free batch."""
     batch = torch.export.Dim("vertebrae", min=1, max=64)
     example = _noise(3, REFINE_INPUTS, *shape)
-    graph = _to_onnx(network, example, ({0: batch},), (["crop"], ["out"]))
+    graph = to_onnx(network, example, ({0: batch},), (["crop"], ["out"]))
     other = _noise(1, REFINE_INPUTS, *shape)
-    return ExportedGraph(graph, _compare(network, graph, ("crop", ["out"]), (example, other)))
+    return ExportedGraph(graph, compared(network, graph, ("crop", ["out"]), (example, other)))
 
 
 def export_bundle(
@@ -97,9 +97,18 @@ class BundleAbout:
     card: str
 
 
-def _to_onnx(
+def to_onnx(
     network: nn.Module, example: torch.Tensor, shapes: tuple[dict[int, Any], ...], names: tuple[list[str], list[str]]
 ) -> bytes:
+    """Return the ONNX graph of a network.
+
+    Parameters
+    ----------
+    shapes
+        Of each input, its free axes.
+    names
+        Of inputs and outputs.
+    """
     plain = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks it
     for module in plain.modules():
         if isinstance(module, UpCat):
@@ -139,7 +148,7 @@ def _noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _compare(
+def compared(
     network: nn.Module, graph: bytes, names: tuple[str, list[str]], inputs: tuple[torch.Tensor, ...]
 ) -> Parity:
     """Return the largest difference of any output over the inputs."""
