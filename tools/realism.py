@@ -1,0 +1,187 @@
+"""Compare phantoms with people by number: extents of the levels, HU of tissues, noise.
+
+    python -m tools.realism phantoms --count 50 --seed 900 --out realism [--meshes FOLDER] [--workers 1]
+    python -m tools.realism real DATA --out realism
+    python -m tools.realism table DATA --out realism
+
+Phantoms are scanned as the Visible Human was: 1 mm pixels and slices, a soft kernel, 9 HU of noise. Real scans get
+the masks of the bundle's network, and only those vertebrae count that lie whole in the scan. Figures are kept as JSON,
+one file each, so a run that stopped goes on where it was.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from cspine.domain import CERVICAL, LabelMap, Vertebra, Volume
+from cspine.models import default_bundle_path, load_bundle
+from cspine.phantom import PROCEDURAL, Coverage, Field, Scanner, make_case, sample_spec
+from cspine.phantom.kernels import SOFT_KERNELS
+from cspine.phantom.realism import extent_figures, nape_figures, tissue_figures
+from cspine.pipeline import Analyzer
+from cspine.stores import open_source
+from tools.evaluate_necks import axis_of, necks
+
+LEVELS = (Vertebra.C3, Vertebra.C4)  # what the Visible Human and the UNC head show whole
+HEADS = ("visible-human-female-head", "unc-cthead")
+SCANNER = Scanner(
+    field_of_view_mm=220.0, matrix=(220, 220), spacing_mm=1.0, thickness_mm=1.0, kernel=SOFT_KERNELS[1], noise_hu=9.0
+)
+KBP_NECKS = 24
+MORPHOMETRY = "morphometry/cervical_morphometry.csv"
+OVERLAP_MM = (16.5, 2.8)  # 11 … 22 mm in RSNA 2022, read as mean ± 2 SD
+
+
+def phantom_figures(seed: int, anatomy: str) -> dict[str, float]:
+    """Make one phantom and measure it."""
+    spec = sample_spec(np.random.default_rng(seed), anatomy=anatomy, field=Field.WHOLE)
+    coverage = Coverage(top=Vertebra.C1, top_mm=30.0, bottom=Vertebra.C7, bottom_mm=30.0)
+    case = make_case(replace(spec, scanner=SCANNER, coverage=coverage), threads=1)
+    centers = {t.vertebra: np.array(t.center_lps_mm) for t in case.truth.vertebrae}
+    figures = extent_figures(case.labels) | tissue_figures(case.volume, case.labels, centers, LEVELS)
+    return figures | {"age": spec.age, "female": float(spec.female)}
+
+
+def _phantom(job: tuple[int, str, Path]) -> Path:
+    seed, anatomy, path = job
+    if not path.exists():
+        path.write_text(json.dumps(phantom_figures(seed, anatomy), indent=1))
+    return path
+
+
+def make_phantoms(count: int, seed: int, meshes: str | None, out: Path, workers: int) -> None:
+    """Measure phantoms, every third of them from meshes where there are some."""
+    jobs = []
+    for k in range(count):
+        anatomy = meshes if meshes and k % 3 == 2 else PROCEDURAL
+        jobs.append((seed + k, anatomy, out / f"phantom-{Path(anatomy).name}-{seed + k}.json"))
+    if workers == 1:
+        for job in jobs:
+            print(_phantom(job), flush=True)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        for path in pool.map(_phantom, jobs):
+            print(path, flush=True)
+
+
+def real_heads(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure the real heads with the masks of the network."""
+    analyzer = Analyzer(load_bundle(default_bundle_path()))
+    for name in HEADS:
+        volume = _only_series(data / "real" / name)
+        analysis = analyzer.analyze(volume)
+        labels = LabelMap(analysis.labels.grid, analysis.labels.labels)
+        found = {f.vertebra: f for f in analysis.findings.vertebrae if f.center_lps_mm}
+        centers = {v: np.array(f.center_lps_mm) for v, f in found.items()}
+        whole = [v for v in CERVICAL if v in found and found[v].visible_fraction > 0.97]
+        print(f"{name}: whole {', '.join(v.name for v in whole)}", flush=True)
+        yield name, extent_figures(_only(labels, whole)) | tissue_figures(volume, labels, centers, LEVELS)
+
+
+def real_necks(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure muscle, fat and cord in coarse real necks of the half that may be looked at; their cords are outlined."""
+    root = data / "openkbp"
+    for name in necks(root, even=True)[:KBP_NECKS]:
+        volume = _only_series(root / "ct" / f"{name}.nii.gz")
+        axis = axis_of(root / "masks" / f"{name}.nii.gz")
+        middle = axis[np.abs(axis[:, 2] - np.quantile(axis[:, 2], 0.7)).argmin()]
+        figures = nape_figures(volume, middle - np.array([0.0, 16.0, 0.0]))
+        inside = np.rint(volume.grid.to_index(axis)).astype(int)
+        inside = inside[((inside >= 0) & (inside < np.array(volume.grid.shape))).all(axis=1)]
+        figures["canal 50 %"] = float(np.median(volume.hu[tuple(inside.T)]))
+        yield f"kbp-{name}", figures
+
+
+def _only_series(place: Path) -> Volume:
+    source_path = next(iter(sorted(place.glob("*.nii*"))), place) if place.is_dir() else place
+    with open_source(source_path) as source:
+        return source.studies()[0].load().volume
+
+
+def _only(labels: LabelMap, vertebrae: list[Vertebra]) -> LabelMap:
+    kept = np.where(np.isin(labels.labels, [int(v) for v in vertebrae]), labels.labels, 0)
+    return LabelMap(labels.grid, kept.astype(np.uint8))
+
+
+def people(data: Path) -> dict[str, tuple[float, float]]:
+    """Return mean and standard deviation of the extents of people, by the name of the figure."""
+    known: dict[str, tuple[float, float]] = {}
+    with (data / MORPHOMETRY).open() as rows:
+        for row in csv.DictReader(rows):
+            if not row["source"].startswith("RSNA 2022 masks"):
+                continue
+            means = [float(v) for v in row["mean_mm"].split("/")]
+            spreads = [float(v) for v in row["sd_mm"].split("/")]
+            pairs = [f"C{k}-C{k + 1} middles" for k in range(1, 7)]
+            names = {7: [f"C{k} extent" for k in range(1, 8)], 6: pairs, 1: ["C1-C7 length"]}[len(means)]
+            known |= dict(zip(names, zip(means, spreads, strict=True), strict=True))
+    return known | {f"C{k}-C{k + 1} overlap": OVERLAP_MM for k in range(2, 7)}
+
+
+def _gathered(out: Path, prefix: str) -> dict[str, np.ndarray]:
+    files = [json.loads(path.read_text()) for path in sorted(out.glob(f"{prefix}*.json"))]
+    names = list(dict.fromkeys(name for figures in files for name in figures))
+    return {name: np.array([f[name] for f in files if name in f]) for name in names}
+
+
+def table(data: Path, out: Path) -> str:
+    """Return the comparison as Markdown: the difference in standard deviations of people, else of phantoms."""
+    phantoms, known = _gathered(out, "phantom-"), people(data)
+    heads = {name: json.loads((out / f"real-{name}.json").read_text()) for name in HEADS}
+    coarse = _gathered(out, "real-kbp")
+    lines = ["| figure | phantoms, mean ± SD (n) | people | difference in SD |", "| --- | --- | --- | --- |"]
+    for name, values in phantoms.items():
+        mean, spread = float(values.mean()), float(values.std(ddof=1))
+        cell, reference = "", None
+        if name in known:
+            reference = known[name]
+            cell = f"{reference[0]:.1f} ± {reference[1]:.1f} (RSNA 2022)"
+        elif name in coarse:
+            reference = float(coarse[name].mean()), float(coarse[name].std(ddof=1))
+            cell = f"{reference[0]:.0f} ± {reference[1]:.0f} (Open-KBP, n = {coarse[name].size})"
+        seen = [f"{heads[h][name]:.0f}" for h in HEADS if name in heads[h]]
+        if seen and name not in known:
+            cell = "; ".join(filter(None, [" / ".join(seen) + " (Visible Human / UNC)", cell]))
+            reference = reference or (float(np.mean([heads[h][name] for h in HEADS if name in heads[h]])), spread)
+        if reference is None:
+            continue
+        away = (mean - reference[0]) / reference[1]
+        mark = " **" if abs(away) > 2 else ""
+        lines.append(f"| {name} | {mean:.1f} ± {spread:.1f} ({values.size}) | {cell} | {away:+.1f}{mark} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure phantoms or real scans, or print the table of both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    made = commands.add_parser("phantoms")
+    made.add_argument("--count", type=int, default=50)
+    made.add_argument("--seed", type=int, default=900)
+    made.add_argument("--meshes", help="a folder of meshes for every third phantom")
+    made.add_argument("--workers", type=int, default=1)
+    for name in ("real", "table"):
+        commands.add_parser(name).add_argument("data", type=Path)
+    for command in commands.choices.values():
+        command.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.command == "phantoms":
+        make_phantoms(given.count, given.seed, given.meshes, given.out, given.workers)
+    elif given.command == "real":
+        for source in (real_heads, real_necks):
+            for name, figures in source(given.data):
+                (given.out / f"real-{name}.json").write_text(json.dumps(figures, indent=1))
+    else:
+        print(table(given.data, given.out))
+
+
+if __name__ == "__main__":
+    main()
