@@ -12,7 +12,7 @@ from cspine.phantom.discs import Discs
 from cspine.phantom.features.alter import Individual, altered
 from cspine.phantom.fractures.alignment import Carried, displaced
 from cspine.phantom.joints import Contact, JointedBone, Neighbor
-from cspine.phantom.posture import Orientations
+from cspine.phantom.posture import Orientations, turn
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
 
 SKULL_BASE = "skull-base"
@@ -29,6 +29,10 @@ _SHELL_DEPTH_MM = 1.5
 _JOINT_GAP_MM = 1.1
 _OVERLAP_LIMIT_MM = 1.6  # joints trim less than that off either bone
 _OPENING_MM = 0.4
+_SHOULDER = ("clavicle", "scapula", "humerus")
+_STERNOCLAVICULAR_MM = (0.0, -66.0, -22.0)  # in the frame of T1
+_SHOULDERS_STAY = 0.75  # part of the bend of T1 that shoulders do not follow
+_USUAL_SLOPE_DEG = 14.0
 _MOST_OPENINGS = 8
 # Joints turn about a point below the disc, deeper in the upper neck, so that facets glide (C2/C3 … C7/T1), mm.
 _PIVOT_MM = {2: 13.0, 3: 12.0, 4: 10.0, 5: 8.0, 6: 7.0, 7: 6.0}
@@ -57,6 +61,8 @@ def assemble(
     head = _head_frame(anatomy, turns, frames, scale)
     for item in anatomy.attached:
         frame = head if _belongs_to_head(item) else frames[item.frame]
+        if item.bone.name.startswith(_SHOULDER):
+            frame = _shoulder_frame(frame, scale)
         placed.append((item.bone, frame @ _scaling(item.scale)))
     gap = _JOINT_GAP_MM * scale
     changed = [(altered(bone, individual.features), to_body) for bone, to_body in placed]
@@ -266,6 +272,20 @@ def _head_frame(anatomy: Anatomy, turns: Orientations, frames: dict[Vertebra, np
         bone, size = anatomy.vertebrae[Vertebra.C1], anatomy.scales[Vertebra.C1]
         relative[2, 3] = seated(points[near], relative, bone, size, _FACET_GAP_MM * scale)
     return atlas @ relative
+
+
+def _shoulder_frame(thoracic: np.ndarray, scale: float) -> np.ndarray:
+    """Return the frame of the shoulders: they hang on the trunk, and follow a bent T1 only a little.
+
+    They turn about the joint with the manubrium, where the clavicles stay.
+    """
+    forward = np.arctan2(-thoracic[1, 2], thoracic[2, 2])
+    back = _SHOULDERS_STAY * (forward - np.radians(_USUAL_SLOPE_DEG))
+    turned = np.eye(4)
+    turned[:3, :3] = turn(-float(np.degrees(back)), 0, 0)
+    pivot = np.array(_STERNOCLAVICULAR_MM) * scale
+    turned[:3, 3] = pivot - turned[:3, :3] @ pivot
+    return thoracic @ turned
 
 
 def _belongs_to_head(item: Attached) -> bool:
