@@ -1,30 +1,30 @@
 """Compare phantoms with people by number: extents of the levels, HU of tissues, noise.
 
-    python -m tools.realism phantoms --count 50 --seed 900 --out realism [--meshes FOLDER] [--workers 1]
+    python -m tools.realism phantoms --count 50 --seed 900 --out realism [--meshes FOLDER]
     python -m tools.realism real DATA --out realism
     python -m tools.realism table DATA --out realism
 
-Phantoms are scanned as the Visible Human was: 1 mm pixels and slices, a soft kernel, 9 HU of noise. Real scans get
-the masks of the bundle's network, and only those vertebrae count that lie whole in the scan. Figures are kept as JSON,
-one file each, so a run that stopped goes on where it was.
+Three phantoms are one person in three postures; the first is scanned as the Visible Human was: 1 mm pixels and slices,
+a soft kernel, 9 HU of noise. Real scans get the masks of the bundle's network, and only those vertebrae count that lie
+whole in the scan. Figures are kept as JSON, one file each, so a run that stopped goes on where it was.
 """
 
 import argparse
 import csv
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from cspine.domain import CERVICAL, LabelMap, Vertebra, Volume
+from cspine.domain import CERVICAL, Grid, LabelMap, Vertebra, Volume
 from cspine.models import default_bundle_path, load_bundle
-from cspine.phantom import PROCEDURAL, Coverage, Field, Scanner, make_case, sample_spec
+from cspine.phantom import PROCEDURAL, Coverage, Field, Scanner, Subject, make_subject, sample_spec, scan_subject
 from cspine.phantom.kernels import SOFT_KERNELS
+from cspine.phantom.posture import sample_posture
 from cspine.phantom.realism import extent_figures, nape_figures, tissue_figures
+from cspine.phantom.render import render_labels
 from cspine.pipeline import Analyzer
 from cspine.stores import open_source
 from tools.evaluate_necks import axis_of, necks
@@ -32,21 +32,36 @@ from tools.evaluate_necks import axis_of, necks
 LEVELS = (Vertebra.C3, Vertebra.C4)  # what the Visible Human and the UNC head show whole
 HEADS = ("visible-human-female-head", "unc-cthead")
 SCANNER = Scanner(
-    field_of_view_mm=220.0, matrix=(220, 220), spacing_mm=1.0, thickness_mm=1.0, kernel=SOFT_KERNELS[1], noise_hu=9.0
+    field_of_view_mm=150.0, matrix=(150, 150), spacing_mm=1.0, thickness_mm=1.0, kernel=SOFT_KERNELS[1], noise_hu=9.0
 )
 KBP_NECKS = 24
+POSTURES = 3  # phantoms of one person: growing the bones is most of the work
+LABEL_MM = 1.2
 MORPHOMETRY = "morphometry/cervical_morphometry.csv"
 OVERLAP_MM = (16.5, 2.8)  # 11 … 22 mm in RSNA 2022, read as mean ± 2 SD
 
 
 def phantom_figures(seed: int, anatomy: str) -> dict[str, float]:
-    """Make one phantom and measure it."""
-    spec = sample_spec(np.random.default_rng(seed), anatomy=anatomy, field=Field.WHOLE)
-    coverage = Coverage(top=Vertebra.C1, top_mm=30.0, bottom=Vertebra.C7, bottom_mm=30.0)
-    case = make_case(replace(spec, scanner=SCANNER, coverage=coverage), threads=1)
-    centers = {t.vertebra: np.array(t.center_lps_mm) for t in case.truth.vertebrae}
-    figures = extent_figures(case.labels) | tissue_figures(case.volume, case.labels, centers, LEVELS)
-    return figures | {"age": spec.age, "female": float(spec.female)}
+    """Make one phantom and measure it; of every person the first posture is scanned as well."""
+    person = sample_spec(np.random.default_rng(seed - seed % POSTURES), anatomy=anatomy, field=Field.WHOLE)
+    spec = replace(person, posture=sample_posture(np.random.default_rng(seed)))
+    subject = make_subject(spec)
+    figures = extent_figures(render_labels(subject, _label_grid(subject), threads=1))
+    if seed % POSTURES == 0:
+        coverage = Coverage(top=Vertebra.C2, top_mm=8.0, bottom=Vertebra.C5, bottom_mm=14.0, offset_mm=(0.0, 12.0))
+        case = scan_subject(subject, replace(spec, scanner=SCANNER, coverage=coverage), threads=1)
+        centers = {t.vertebra: np.array(t.center_lps_mm) for t in case.truth.vertebrae}
+        figures |= tissue_figures(case.volume, case.labels, centers, LEVELS)
+    return figures
+
+
+def _label_grid(subject: Subject) -> Grid:
+    """Return a grid round C1 … C7 of 1 mm slices."""
+    centers = subject.centers_lps_mm
+    seen = np.array([centers[v] for v in CERVICAL])
+    low, high = seen.min(axis=0) - np.array([50.0, 35.0, 45.0]), seen.max(axis=0) + np.array([50.0, 72.0, 40.0])
+    x, y, z = (int(n) for n in (high - low) / (LABEL_MM, LABEL_MM, 1.0))
+    return Grid.from_axes((z, y, x), (1.0, LABEL_MM, LABEL_MM), (float(low[0]), float(low[1]), float(high[2])))
 
 
 def _phantom(job: tuple[int, str, Path]) -> Path:
@@ -56,19 +71,14 @@ def _phantom(job: tuple[int, str, Path]) -> Path:
     return path
 
 
-def make_phantoms(count: int, seed: int, meshes: str | None, out: Path, workers: int) -> None:
-    """Measure phantoms, every third of them from meshes where there are some."""
+def make_phantoms(count: int, seed: int, meshes: str | None, out: Path) -> None:
+    """Measure phantoms, every third person of them from meshes where there are some."""
     jobs = []
     for k in range(count):
-        anatomy = meshes if meshes and k % 3 == 2 else PROCEDURAL
+        anatomy = meshes if meshes and k // POSTURES % 3 == 2 else PROCEDURAL
         jobs.append((seed + k, anatomy, out / f"phantom-{Path(anatomy).name}-{seed + k}.json"))
-    if workers == 1:
-        for job in jobs:
-            print(_phantom(job), flush=True)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        for path in pool.map(_phantom, jobs):
-            print(path, flush=True)
+    for job in jobs:
+        print(_phantom(job), flush=True)
 
 
 def real_heads(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
@@ -102,7 +112,7 @@ def real_necks(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
 def _only_series(place: Path) -> Volume:
     source_path = next(iter(sorted(place.glob("*.nii*"))), place) if place.is_dir() else place
     with open_source(source_path) as source:
-        return source.studies()[0].load().volume
+        return source.studies()[0].load().volume.canonical()
 
 
 def _only(labels: LabelMap, vertebrae: list[Vertebra]) -> LabelMap:
@@ -165,8 +175,7 @@ def main() -> None:
     made = commands.add_parser("phantoms")
     made.add_argument("--count", type=int, default=50)
     made.add_argument("--seed", type=int, default=900)
-    made.add_argument("--meshes", help="a folder of meshes for every third phantom")
-    made.add_argument("--workers", type=int, default=1)
+    made.add_argument("--meshes", help="a folder of meshes for every third person")
     for name in ("real", "table"):
         commands.add_parser(name).add_argument("data", type=Path)
     for command in commands.choices.values():
@@ -174,7 +183,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.command == "phantoms":
-        make_phantoms(given.count, given.seed, given.meshes, given.out, given.workers)
+        make_phantoms(given.count, given.seed, given.meshes, given.out)
     elif given.command == "real":
         for source in (real_heads, real_necks):
             for name, figures in source(given.data):

@@ -25,7 +25,8 @@ WOMEN_XYZ = {
     Vertebra.C4: (51.7, 39.6, 28.4),
     Vertebra.C5: (52.7, 42.8, 24.5),
     Vertebra.C6: (52.1, 46.2, 27.0),
-    Vertebra.C7: (60.0, 56.6, 27.2),
+    # Its mask in the RSNA 2022 studies is 33.7 ± 5.8 mm high (n = 87), the mean surface only 27.2 mm.
+    Vertebra.C7: (60.0, 56.6, 32.0),
 }
 
 

@@ -2,6 +2,7 @@
 
 from cspine.phantom.anatomy import PROCEDURAL
 from cspine.phantom.case import Case, fracture_boxes, make_case, make_subject, scan_subject
+from cspine.phantom.crops import CropPlan, VertebraCrop, crops_of, sample_crops
 from cspine.phantom.fractures import (
     Fracture,
     FractureAge,
@@ -50,6 +51,7 @@ __all__ = [
     "Body",
     "Case",
     "Coverage",
+    "CropPlan",
     "Field",
     "Foramina",
     "Fracture",
@@ -70,7 +72,9 @@ __all__ = [
     "Tissue",
     "TissueMap",
     "Variants",
+    "VertebraCrop",
     "check_training_allowed",
+    "crops_of",
     "fracture_boxes",
     "levels_of",
     "make_case",
@@ -79,6 +83,7 @@ __all__ = [
     "render_tissue",
     "sample_body",
     "sample_coverage",
+    "sample_crops",
     "sample_fractures",
     "sample_mimics",
     "sample_scanner",
