@@ -58,7 +58,7 @@ def edge_of(kernel, pixel_scanner):
 
 def test_sharp_kernels_have_steeper_edges_and_overshoot():
     soft, bone = edge_of(SOFT_KERNELS[0], QUIET), edge_of(BONE_KERNELS[2], QUIET)
-    assert soft.rise_mm == pytest.approx(2.563 * 0.1874 / 0.30, rel=0.12)
+    assert soft.rise_mm == pytest.approx(2.563 * 0.1874 / SOFT_KERNELS[0].half_per_mm, rel=0.12)
     assert bone.rise_mm < 0.6 * soft.rise_mm
     assert bone.overshoot > 0.04 > abs(soft.overshoot) + 0.01
 

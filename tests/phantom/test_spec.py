@@ -87,3 +87,24 @@ def test_a_procedural_phantom_of_family_a_may_train():
     spec = PhantomSpec(6)
     check_training_allowed(spec)
     assert training_allowed(spec)
+
+
+def test_whole_necks_have_about_as_many_slices_as_the_rsna_studies_have():
+    # Heights of the centers of C1 … T8 of an average adult; RSNA 2022: median 314, mean 352, 69 … 1,082 slices.
+    height = (48, 30, 13, -3, -19, -35, -53, -71, -90, -109, -129, -149, -170, -190, -211)
+    rng = np.random.default_rng(0)
+    slices, spacing, view = [], [], []
+    for _ in range(400):
+        spec = sample_spec(rng, field=Field.WHOLE)
+        ends = spec.coverage
+        length = (height[ends.top - 1] - height[ends.bottom - 1]) * spec.scale + ends.top_mm + ends.bottom_mm
+        slices.append(length / spec.scanner.spacing_mm + 1)
+        spacing.append(spec.scanner.spacing_mm)
+        view.append(spec.scanner.field_of_view_mm)
+    assert 270 < np.median(slices) < 350
+    assert 300 < np.mean(slices) < 390
+    assert min(slices) < 110
+    assert max(slices) > 650
+    assert np.isin(spacing, (0.4, 0.625, 0.8, 1.0)).mean() > 0.7
+    assert 120 <= min(view) < 140
+    assert 400 < max(view) <= 500

@@ -87,17 +87,23 @@ def radial(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> np.ndarra
     return np.asarray(np.hypot(rows, columns))
 
 
+# Soft kernels: fitted to the three real scans by `tools/fit_scanner.py`, UNC, Visible Human, thorax. Bone kernels: as
+# makers state them.
 SOFT_KERNELS: tuple[Kernel, ...] = (
-    Kernel("SOFT", 0.30, 0.0),
-    Kernel("STANDARD", 0.38, 0.1),
-    Kernel("DETAIL", 0.50, 0.2),
+    Kernel("SOFT", 0.32, 0.0),
+    Kernel("STANDARD", 0.44, 0.0),
+    Kernel("DETAIL", 0.53, 0.1),
 )
 BONE_KERNELS: tuple[Kernel, ...] = (
     Kernel("BONE", 0.70, 0.45),
     Kernel("BONEPLUS", 0.85, 0.65),
     Kernel("EDGE", 0.95, 0.85),
 )
-OTHER_SOFT_KERNELS: tuple[Kernel, ...] = (Kernel("FC08", 0.33, 0.0, "B"), Kernel("FC18", 0.42, 0.1, "B"))
+OTHER_SOFT_KERNELS: tuple[Kernel, ...] = (
+    Kernel("FC08", 0.38, 0.0, "B"),
+    Kernel("FC18", 0.55, 0.0, "B"),
+    Kernel("FC19", 0.60, 0.25, "B"),
+)
 OTHER_BONE_KERNELS: tuple[Kernel, ...] = (Kernel("FC30", 0.66, 0.4, "B"), Kernel("FC81", 0.90, 0.7, "B"))
 
 __all__ = [

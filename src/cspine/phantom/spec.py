@@ -207,6 +207,8 @@ def with_mimics(spec: PhantomSpec) -> PhantomSpec:
 
 
 _VARIANTS_STREAM, _MIMICS_STREAM = 21, 22  # beside the streams of `case`
+_RISE_MM, _VERTEX_MM = (25.0, 85.0), 165.0
+_CHEST_ABOVE_MM = 5.7
 _FIELD_ODDS = {
     Field.WHOLE: 0.55,
     Field.NO_SKULL: 0.12,
@@ -226,12 +228,26 @@ def sample_coverage(rng: np.random.Generator, field: Field | None = None) -> Cov
     else:
         top = {Field.NO_SKULL: (Vertebra.C1, Vertebra.C3), Field.LOWER_NECK: (Vertebra.C3, Vertebra.C6)}.get(kind)
         bottom = (Vertebra.C4, Vertebra.C7) if kind is Field.NO_T1 else (Vertebra.T1, Vertebra.T4)
-        first, rise = (Vertebra.C1, rng.uniform(22, 75)) if top is None else (_between(rng, top), rng.uniform(-8, 5))
+        first, rise = (Vertebra.C1, rng.uniform(*_RISE_MM)) if top is None else (_between(rng, top), rng.uniform(-8, 5))
         ends = (Vertebra(first), rise, _between(rng, bottom), rng.uniform(-8, 8))
+        if kind is Field.WHOLE:
+            ends = (first, _with_head(rise), *_with_chest(ends[2], ends[3]))
         if kind is Field.WHOLE and ends[2] == Vertebra.T1:
             ends = (ends[0], ends[1], ends[2], rng.uniform(10, 18))
     offset = (float(rng.normal(0, 6)), float(rng.normal(-10, 10)))
     return Coverage(kind, ends[0], float(ends[1]), ends[2], float(ends[3]), offset)
+
+
+def _with_head(rise_mm: float) -> float:
+    """Let every sixth scan of a neck go on into the head, as much as to the vertex."""
+    low, high, most = *_RISE_MM, _VERTEX_MM
+    start = high - (high - low) / 6
+    return rise_mm if rise_mm < start else start + (rise_mm - start) * (most - start) / (high - start)
+
+
+def _with_chest(bottom: Vertebra, below_mm: float) -> tuple[Vertebra, float]:
+    """Let every seventh scan of a neck go on down the chest."""
+    return (Vertebra(min(bottom + 4, LOWEST_BONE)), below_mm) if below_mm > _CHEST_ABOVE_MM else (bottom, below_mm)
 
 
 def _between(rng: np.random.Generator, ends: tuple[Vertebra, Vertebra]) -> Vertebra:
