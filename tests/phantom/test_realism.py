@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cspine.domain import Grid, LabelMap, Vertebra, Volume
-from cspine.phantom.realism import extent_figures, level_extents, nape_figures, tissue_figures
+from cspine.phantom.realism import core_figures, extent_figures, level_extents, nape_figures, tissue_figures
 
 GRID = Grid.from_axes((90, 110, 80), (1.0, 1.0, 1.0), (-39.5, -30.0, 0.0))
 STEP = 16  # slices from one vertebra to the next
@@ -58,6 +58,11 @@ def test_hu_of_each_tissue_are_read_where_it_lies():
     assert figures["canal 50 %"] == 30
     assert figures["muscle mode"] == pytest.approx(60, abs=2)
     assert figures["fat mode"] == pytest.approx(-100, abs=2)
+
+
+def test_spongy_bone_is_read_round_the_centers_without_a_mask():
+    volume, _, centers = blocks()
+    assert core_figures(volume, centers, (Vertebra.C3, Vertebra.C4))["cancellous 50 %"] == 250
 
 
 def test_what_lies_between_muscle_and_fat_is_counted():

@@ -18,7 +18,14 @@ from cspine.phantom.fractures import FractureMix, sample_fractures
 from cspine.phantom.fractures.truth import fracture_truth
 from cspine.phantom.render import render_hu, render_labels
 from cspine.phantom.scanner import Scanner, native_grid, sample_scanner, scan
-from cspine.phantom.spec import Field, PhantomSpec, check_training_allowed, sample_spec
+from cspine.phantom.spec import (
+    Field,
+    PhantomSpec,
+    check_training_allowed,
+    sample_spec,
+    with_mimics,
+    with_variants,
+)
 from cspine.phantom.subject import Subject
 
 _FINEST_MM = 0.5
@@ -117,7 +124,8 @@ def sample_crops(plan: CropPlan, rng: np.random.Generator) -> Iterator[VertebraC
     while True:
         anatomy = plan.anatomies[int(rng.integers(len(plan.anatomies)))]
         spec = sample_spec(rng, anatomy=anatomy, field=Field.WHOLE)
-        spec = replace(spec, fractures=sample_fractures(rng, mix=plan.mix))
+        # Mimics that are a matter of the scanner, such as a step of motion, are not in crops.
+        spec = with_mimics(with_variants(replace(spec, fractures=sample_fractures(rng, mix=plan.mix))))
         yield from crops_of(spec, plan, rng)
 
 

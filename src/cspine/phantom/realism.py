@@ -15,6 +15,7 @@ from cspine.domain import CERVICAL, Grid, LabelMap, Vertebra, Volume
 _LEAST_VOXELS = 50
 _CORE_MM = 3.0  # deeper than that a body is spongy bone only
 _SHELL_MM = 1.5
+_CORE_RADIUS_MM = 4.0
 _DISC_RADIUS_MM, _DISC_HALF_MM = 4.0, 0.8
 _CANAL_RADIUS_MM = 2.5
 _CANAL_FROM_MM, _CANAL_TO_MM = 8.0, 26.0
@@ -108,6 +109,14 @@ def tissue_figures(
             canals.append(volume.hu[_ball(volume.grid, canal, _CANAL_RADIUS_MM)])
     figures |= _percentiles("disc", discs, (10, 50, 90)) | _percentiles("canal", canals, (10, 50, 90))
     return figures | nape_figures(volume, centers_lps_mm[levels[0]])
+
+
+def core_figures(
+    volume: Volume, centers_lps_mm: dict[Vertebra, np.ndarray], levels: tuple[Vertebra, ...]
+) -> dict[str, float]:
+    """Return HU of the spongy bone round the centers of bodies, where there is no mask."""
+    parts = [volume.hu[_ball(volume.grid, centers_lps_mm[v], _CORE_RADIUS_MM)] for v in levels]
+    return _percentiles("cancellous", parts, (10, 50, 90))
 
 
 def nape_figures(volume: Volume, center_lps_mm: np.ndarray) -> dict[str, float]:
@@ -206,4 +215,4 @@ def _around(grid: Grid, center_mm: np.ndarray, reach_mm: float) -> tuple[np.ndar
     return grid.to_world(index) - center_mm, index
 
 
-__all__ = ["Extent", "extent_figures", "level_extents", "nape_figures", "tissue_figures"]
+__all__ = ["Extent", "core_figures", "extent_figures", "level_extents", "nape_figures", "tissue_figures"]

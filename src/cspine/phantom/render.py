@@ -42,7 +42,8 @@ _METAL = ("metal",)
 _BODY_STEP_MM = 0.8  # soft tissue is painted at this step and interpolated: a scanner blurs more
 _WARP_STEP_MM = 10.0
 _TEXTURE_NODES = 64
-_TEXTURE_MM, _BROAD_MM, _BLOB_MM = 0.35, 2.1, 1.1  # trabeculae, uneven density, dental fillings
+_BROAD_MM, _BLOB_MM = 2.1, 1.1  # uneven density, dental fillings
+_TRABECULAE_MM = (0.33, 0.33, 0.62)  # along x, y, z of the own frame: struts stand upright
 _METAL_HU = 9000.0
 _COMPACTED_HU = np.float32(260.0)  # bone pushed into bone
 
@@ -187,7 +188,7 @@ def _bone_hu(placed: PlacedBone, hits: Hits, textures: list[np.ndarray], width_m
     if placed.bone.name.startswith(_METAL):
         return np.full(len(hits.flat), _METAL_HU, dtype=np.float32)
     depth = depth_mm(placed, hits.own_mm, hits.distance_mm)
-    fine = _texture_at(textures[0], hits, _TEXTURE_MM)
+    fine = _texture_at(textures[0], hits, _TRABECULAE_MM)
     broad = _texture_at(textures[1], hits, _BROAD_MM)
     thickness, hard = cortex_at(placed, hits.own_mm)
     thickness = thickness * (1 + 0.25 * broad)
@@ -207,9 +208,9 @@ def depth_mm(placed: PlacedBone, own_mm: np.ndarray, distance_mm: np.ndarray) ->
     return -distance_mm
 
 
-def _texture_at(texture: np.ndarray, hits: Hits, pitch_mm: float) -> np.ndarray:
+def _texture_at(texture: np.ndarray, hits: Hits, pitch_mm: float | tuple[float, float, float]) -> np.ndarray:
     """Return float32 (N,) values of a tiling texture at the places of hits."""
-    place = np.floor(hits.own_mm / np.float32(pitch_mm)).astype(np.int32) % _TEXTURE_NODES
+    place = np.floor(hits.own_mm / np.asarray(pitch_mm, dtype=np.float32)).astype(np.int32) % _TEXTURE_NODES
     values: np.ndarray = texture[tuple(place.T)]
     return values
 

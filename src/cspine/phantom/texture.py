@@ -82,7 +82,7 @@ def textured_hu(
         fat, muscle, lung = (plane == t for t in (Tissue.FAT, Tissue.MUSCLE, Tissue.LUNG))
         hu[fat] += 45 * np.exp(-((thread[fat] / 0.09) ** 2)) * (noise[fat] > -0.3)
         # Thin sheets of fat along the fibers, in some bundles more than in others.
-        hu[muscle] -= fatty * np.exp(-((line[muscle] / 0.16) ** 2)) * np.clip(thread[muscle] + 0.5, 0, 1.5)
+        hu[muscle] -= fatty * np.exp(-((line[muscle] / 0.2) ** 2)) * np.clip(thread[muscle] + 0.65, 0, 1.6)
         hu[lung] += 500 * np.clip(thread[lung] - 1.6, 0, 1)
         out[k] = hu
 

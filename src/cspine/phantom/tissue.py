@@ -40,7 +40,7 @@ USUAL_HU: dict[Tissue, float] = {
     Tissue.SKIN: 20,
     Tissue.FAT: -102,
     Tissue.MUSCLE: 58,
-    Tissue.DISC: 88,
+    Tissue.DISC: 98,
     Tissue.CORD: 40,
     Tissue.CSF: 12,
     Tissue.AIRWAY: -1000,
