@@ -231,7 +231,7 @@ def sample_coverage(rng: np.random.Generator, field: Field | None = None) -> Cov
         first, rise = (Vertebra.C1, rng.uniform(*_RISE_MM)) if top is None else (_between(rng, top), rng.uniform(-8, 5))
         ends = (Vertebra(first), rise, _between(rng, bottom), rng.uniform(-8, 8))
         if kind is Field.WHOLE:
-            ends = (first, _with_head(rise), *_with_chest(ends[2], ends[3]))
+            ends = (ends[0], _with_head(float(ends[1])), *_with_chest(ends[2], float(ends[3])))
         if kind is Field.WHOLE and ends[2] == Vertebra.T1:
             ends = (ends[0], ends[1], ends[2], rng.uniform(10, 18))
     offset = (float(rng.normal(0, 6)), float(rng.normal(-10, 10)))
