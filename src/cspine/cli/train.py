@@ -55,9 +55,9 @@ def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Pa
             "training needs packages that are not installed; install them with: pip install 'cspine[train]'"
         )
     from cspine.models import load_bundle
-    from cspine.training import train_vertebrae, vertebra_recipe
+    from cspine.training import continued_recipe, train_vertebrae, vertebra_recipe
 
-    recipe = vertebra_recipe()
+    recipe = vertebra_recipe() if start is None else continued_recipe()
     anatomies = (*recipe.cases.anatomies, *(str(folder) for folder in meshes))
     recipe = replace(recipe, cases=replace(recipe.cases, anatomies=anatomies))
     begin = None if start is None else load_bundle(start)

@@ -9,7 +9,7 @@ from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit, rate_at
 from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label
-from cspine.training.vertebrae import VertebraRecipe, train_vertebrae, vertebra_recipe
+from cspine.training.vertebrae import VertebraRecipe, continued_recipe, train_vertebrae, vertebra_recipe
 
 if TYPE_CHECKING:
     from cspine.training.learning import Hardware
@@ -40,6 +40,7 @@ __all__ = [
     "Task",
     "VertebraRecipe",
     "consistent",
+    "continued_recipe",
     "dry_run_slice_transfer",
     "export_bundle",
     "export_run",
