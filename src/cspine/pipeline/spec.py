@@ -103,8 +103,8 @@ class DecodeSpec:
     same_place_mm: float = 8.0
     settle_mm: float = 6.5
     inferred_below: float = 0.2
-    level_confidence: float = 0.8
-    name_support: float = 0.5
+    level_confidence: float = 0.6
+    name_support: float = 0.3
     scope_evidence: float = 0.35
 
 

@@ -36,8 +36,8 @@ Research use only. Not a medical device.
 Finds and names C1–C7 (and T1 as an anchor), outlines them, and says how much of each is in view. It has **no fracture
 stage**: every study is "not assessed" for fractures.
 
-- Trained on phantoms only: {cases} cases, anatomies {anatomies}; {adapted}.
-- Whole-volume network: {coarse_steps} steps; per-vertebra network: {refine_steps} steps; seed {seed}.
+- Trained on phantoms: {cases} cases, anatomies {anatomies}; {adapted}.
+- Whole-volume network: {coarse_steps} steps; per-vertebra network: {refine_steps} steps; seed {seed}{begun}.
 - Made by `cspine train vertebrae`; figures by `cspine evaluate vertebrae`, see `docs/experiments/vertebrae.md`.
 - Never trained on: the UMTRI anatomy, fracture and scanner family B, odd patients of Open-KBP, the scans used as
   test cases.
@@ -200,6 +200,7 @@ def _bundle(recipe: VertebraRecipe, folder: Path, networks: tuple[nn.Module, nn.
         coarse_steps=recipe.coarse.steps + (recipe.adapt.steps if adapted else 0),
         refine_steps=recipe.refine.steps,
         seed=recipe.cases.seed,
+        begun=f"; both went on from bundle {recipe.start[:12]}" if recipe.start else "",
     )
     training: dict[str, Any] = {"recipe": _document(recipe), "adapted_on": adapted}
     about = BundleAbout(recipe.name, recipe.version, training, card)
