@@ -147,7 +147,7 @@ def gallery(
 def _gallery(out: Path, only: tuple[str, ...], anatomy: str, seed: int) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
-    from cspine.datasets.phantom_gallery import GalleryPlan, write_gallery
+    from cspine.datasets import GalleryPlan, write_gallery
 
     with progress_bar(shown=True) as bar:
         page = write_gallery(GalleryPlan(only, anatomy, seed), out, bar, options.default_threads())

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         write_leaks,
     )
     from cspine.datasets.leaks import Leak, LeakKind
+    from cspine.datasets.phantom_gallery import GalleryPlan, write_gallery
     from cspine.datasets.prepare import (
         PARTS,
         PreparedSet,
@@ -112,6 +113,7 @@ __all__ = [
     "ExportSource",
     "Exported",
     "Gallery",
+    "GalleryPlan",
     "ImageFolder",
     "ImagePlan",
     "IndexRun",
@@ -212,6 +214,7 @@ __all__ = [
     "with_level",
     "write_acceptance",
     "write_augmentation_preview",
+    "write_gallery",
     "write_leaks",
     "write_phantoms",
     "write_rsna",
@@ -223,6 +226,8 @@ __all__ = [
 
 # Name → the package or module below this one that it comes from.
 _LATE = {
+    "GalleryPlan": "phantom_gallery",
+    "write_gallery": "phantom_gallery",
     "Audited": "audit",
     "Kind": "audit",
     "Suspicion": "audit",

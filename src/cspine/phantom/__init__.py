@@ -1,9 +1,11 @@
 """A cervical spine CT with known truth, made from nothing but a specification."""
 
 from cspine.phantom.anatomy import PROCEDURAL
+from cspine.phantom.body import Immobilizer, Table
 from cspine.phantom.case import Case, fracture_boxes, make_case, make_subject, scan_subject
 from cspine.phantom.crops import CropPlan, VertebraCrop, crops_of, sample_crops
 from cspine.phantom.fractures import (
+    RULES,
     Fracture,
     FractureAge,
     FractureMix,
@@ -12,8 +14,10 @@ from cspine.phantom.fractures import (
     SliceBox,
     parse_fracture,
     sample_fractures,
+    types_at,
 )
-from cspine.phantom.mimics import Mimic, MimicKind, levels_of, sample_mimics
+from cspine.phantom.kernels import BONE_KERNELS
+from cspine.phantom.mimics import Mimic, MimicKind, levels_of, open_until, sample_mimics
 from cspine.phantom.posture import Posture
 from cspine.phantom.render import RIB, SKULL, TissueMap, render_tissue
 from cspine.phantom.scanner import Scanner, sample_scanner
@@ -43,8 +47,10 @@ from cspine.phantom.variants import (
 )
 
 __all__ = [
+    "BONE_KERNELS",
     "PROCEDURAL",
     "RIB",
+    "RULES",
     "SKULL",
     "ArchCleft",
     "Arthrosis",
@@ -60,6 +66,7 @@ __all__ = [
     "FractureType",
     "Fusion",
     "FusionKind",
+    "Immobilizer",
     "Mimic",
     "MimicKind",
     "PhantomSpec",
@@ -69,6 +76,7 @@ __all__ = [
     "SliceBox",
     "Spine",
     "Subject",
+    "Table",
     "Tissue",
     "TissueMap",
     "Variants",
@@ -79,6 +87,7 @@ __all__ = [
     "levels_of",
     "make_case",
     "make_subject",
+    "open_until",
     "parse_fracture",
     "render_tissue",
     "sample_body",
@@ -91,6 +100,7 @@ __all__ = [
     "sample_variants",
     "scan_subject",
     "training_allowed",
+    "types_at",
     "with_mimics",
     "with_variants",
 ]

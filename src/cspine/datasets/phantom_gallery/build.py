@@ -23,7 +23,7 @@ from cspine.datasets.phantom_gallery.pictures import strip
 from cspine.datasets.phantom_gallery.plan import FRACTURE, Cell, GalleryPlan, cells_of
 from cspine.domain import Box, ConfigError, Rejected
 from cspine.phantom import make_subject, scan_subject
-from cspine.report.drawing import BONE
+from cspine.report import BONE
 
 PAGE, CELLS = "gallery.html", "cells"
 _FORMAT = 1  # of pictures and figures: cells of another format are made anew

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from cspine.domain import Grid, Volume
-from cspine.report.drawing import BONE, Window
+from cspine.report import BONE, Window
 
 PX_PER_MM = 2.6
 _GAP_PX = 4

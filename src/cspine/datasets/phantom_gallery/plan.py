@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from cspine.domain import ConfigError, Vertebra
 from cspine.phantom import (
+    BONE_KERNELS,
     PROCEDURAL,
+    RULES,
     Body,
     Coverage,
     Field,
@@ -13,18 +15,17 @@ from cspine.phantom import (
     FractureType,
     Fusion,
     FusionKind,
+    Immobilizer,
     Mimic,
     MimicKind,
     PhantomSpec,
     Scanner,
+    Table,
     Variants,
     levels_of,
+    open_until,
+    types_at,
 )
-from cspine.phantom.body import Immobilizer, Table
-from cspine.phantom.fractures import RULES
-from cspine.phantom.fractures.table import types_at
-from cspine.phantom.kernels import BONE_KERNELS
-from cspine.phantom.mimics import open_until
 
 FRACTURE, MIMIC = "fracture", "mimic"
 SEVERITIES = (1, 3, 5)
