@@ -265,7 +265,12 @@ def test_training_without_torch_says_how_to_install_it(tmp_path):
 
 
 def _started(arguments, **options) -> subprocess.Popen:
-    return subprocess.Popen([*PROGRAM, *map(str, arguments)], start_new_session=True, **options)
+    # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([*PROGRAM, *map(str, arguments)], start_new_session=True, **options)
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 @pytest.mark.parametrize(("wish", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminate"])

@@ -106,7 +106,19 @@ def test_a_child_that_is_killed_costs_one_error_that_names_the_file(
     with pytest.raises(UnsupportedSeries, match=r"kills: pixel data cannot be decoded .*SIGKILL"):
         decoded(pool, [pipe])
     killer.join()
+    deadline = time.monotonic() + 30
+    while any(map(_runs, children)) and time.monotonic() < deadline:
+        time.sleep(0.01)  # a signal arrives when the processor has time for it
     assert [int(plane[0, 0]) for plane in decoded(pool, slices)] == list(range(24))
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process still runs: it is neither gone nor waits to be buried."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
 
 
 def test_a_file_that_wants_all_memory_is_stopped_by_the_limit(slices: list[Path], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_agreement_and_confidence_above_their_limits_raise_no_flag() -> None:
 
 @pytest.mark.parametrize(
     ("confidence", "support", "words"),
-    [(0.4, 0.9, r"lowest confidence 40%, limit 80%"), (0.99, 0.2, r"agreement 20%, limit 50%")],
+    [(0.4, 0.9, r"lowest confidence 40%, limit 60%"), (0.99, 0.2, r"agreement 20%, limit 30%")],
 )
 def test_a_doubtful_name_is_flagged_with_its_figure(confidence: float, support: float, words: str) -> None:
     (flag,) = level_flags([refined(confidence)], {Vertebra.C5: support}, DecodeSpec())
