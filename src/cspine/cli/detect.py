@@ -20,7 +20,8 @@ Formats = Annotated[
         "--format",
         "-f",
         metavar="KIND[,KIND …]",
-        help="Documents to write: json, html, pdf; may be given more than once. Default: json,html.",
+        help="Documents to write: json, html, pdf; for an archive seg, fracture-seg, sr, sc, pr, dicom-pdf, or dicom "
+        "for all of these; may be given more than once. Default: json,html.",
     ),
 ]
 DEFAULT_FORMATS = ("json,html",)

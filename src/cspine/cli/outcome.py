@@ -72,17 +72,20 @@ class Printer:
             out.print(line)
         for receipt in result.receipts:
             out.print(printable(receipt.where), soft_wrap=True)
+        for kind, reason in result.left_out.items():
+            out.print(printable(f"no {kind}: {reason}"), soft_wrap=True)
         if self._verbose:
             out.print(timing_line(result.timings_s))
 
 
 def study_document(outcome: StudyOutcome) -> dict[str, Any]:
     """Return how one study ended as plain JSON values."""
-    document: dict[str, Any] = {"name": outcome.name, "findings": None, "files": [], "error": None}
+    document: dict[str, Any] = {"name": outcome.name, "findings": None, "files": [], "left_out": {}, "error": None}
     if isinstance(outcome.ended, Done):
         result = outcome.ended.value
         document["findings"] = findings_document(result.analysis, result.loaded, result.timings_s)
         document["files"] = [receipt.where for receipt in result.receipts]
+        document["left_out"] = {kind: printable(reason) for kind, reason in result.left_out.items()}
     else:
         document["error"] = error_document(outcome.ended.error, explain(outcome.ended))
     return document

@@ -2,14 +2,34 @@
 
 from cspine.dicom.choice import Choice, NotUsed, choose_series
 from cspine.dicom.codes import (
+    ALTERED_STRUCTURE,
     ANATOMICAL_STRUCTURE,
     ARTIFICIAL_INTELLIGENCE,
     CERVICAL_SPINE,
+    COMMENT,
+    CT_OF_CERVICAL_SPINE,
+    DECISION_CODES,
+    DEVICE,
+    FRACTURE,
+    FRACTURE_DECISION,
+    FRACTURE_PROBABILITY,
+    NO_UNITS,
+    PRIVATE,
     VERTEBRA,
     VERTEBRA_CODES,
+    VISIBLE_FRACTION,
     Code,
 )
 from cspine.dicom.decode import warm_up
+from cspine.dicom.derived import (
+    NOTICE,
+    DerivedObject,
+    derived_header,
+    derived_uids,
+    frame_of_reference,
+    image_references,
+    resolve_references,
+)
 from cspine.dicom.files import write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
 from cspine.dicom.pictures import Picture, read_pictures
@@ -23,13 +43,26 @@ from cspine.dicom.volume import place_series, read_images, to_volume
 from cspine.dicom.write import Numbering, Storage, StoredAs, write_ct_images, write_ct_series
 
 __all__ = [
+    "ALTERED_STRUCTURE",
     "ANATOMICAL_STRUCTURE",
     "ARTIFICIAL_INTELLIGENCE",
     "CERVICAL_SPINE",
+    "COMMENT",
+    "CT_OF_CERVICAL_SPINE",
+    "DECISION_CODES",
+    "DEVICE",
+    "FRACTURE",
+    "FRACTURE_DECISION",
+    "FRACTURE_PROBABILITY",
+    "NOTICE",
+    "NO_UNITS",
+    "PRIVATE",
     "VERTEBRA",
     "VERTEBRA_CODES",
+    "VISIBLE_FRACTION",
     "Choice",
     "Code",
+    "DerivedObject",
     "LoadedSeries",
     "NotUsed",
     "Numbering",
@@ -47,11 +80,16 @@ __all__ = [
     "StudyHeader",
     "Vendor",
     "choose_series",
+    "derived_header",
     "derived_uid",
+    "derived_uids",
+    "frame_of_reference",
+    "image_references",
     "place_series",
     "read_images",
     "read_pictures",
     "refusal",
+    "resolve_references",
     "scan",
     "to_volume",
     "warm_up",

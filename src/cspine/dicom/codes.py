@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from cspine.domain import Vertebra
+from cspine.domain import Decision, Vertebra
 
 SNOMED = "SCT"
+PRIVATE = "99CSPINE"
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,21 @@ VERTEBRA = Code("51282000", SNOMED, "Vertebra")
 ANATOMICAL_STRUCTURE = Code("91723000", SNOMED, "Anatomical Structure")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 CERVICAL_SPINE = Code("122494005", SNOMED, "Cervical spine")
+ALTERED_STRUCTURE = Code("49755003", SNOMED, "Morphologically Abnormal Structure")
+FRACTURE = Code("72704001", SNOMED, "Fracture")
+CT_OF_CERVICAL_SPINE = Code("241541005", SNOMED, "CT of cervical spine")
+NO_UNITS = Code("1", "UCUM", "no units")
+COMMENT = Code("121106", "DCM", "Comment")
+DEVICE = Code("121007", "DCM", "Device")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+
+# Our own scheme, for what DICOM has no code for: docs/decisions, "Private codes".
+FRACTURE_PROBABILITY = Code("FX-PROBABILITY", PRIVATE, "Probability of fracture")
+VISIBLE_FRACTION = Code("VISIBLE-FRACTION", PRIVATE, "Visible fraction of vertebra")
+FRACTURE_DECISION = Code("FX-DECISION", PRIVATE, "Decision about fracture")
+DECISION_CODES: dict[Decision, Code] = {
+    Decision.RULE_OUT: Code("RULE-OUT", PRIVATE, "Rule-out"),
+    Decision.UNCERTAIN: Code("UNCERTAIN", PRIVATE, "Uncertain"),
+    Decision.RULE_IN: Code("RULE-IN", PRIVATE, "Rule-in"),
+    Decision.NOT_ASSESSED: Code("NOT-ASSESSED", PRIVATE, "Not assessed"),
+}

@@ -181,11 +181,18 @@ class Analysis:
         C1 … C7 (and thoracic vertebrae as T1) on the volume's own grid.
     fracture_map
         Fracture probability on the same grid, or ``None`` without a fracture model.
+    map_threshold
+        Operating point of the map, from the bundle: what reaches it counts as fracture; ``None`` without one.
     """
 
     findings: Findings
     labels: LabelMap
     fracture_map: Volume | None = None
+    map_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.map_threshold is not None:
+            _check_probability(self.map_threshold, "operating point of the fracture map")
 
 
 def _check_probability(value: float, where: str) -> None:

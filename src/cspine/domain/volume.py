@@ -1,6 +1,8 @@
 """Voxel arrays on a grid: Hounsfield units and vertebra labels. Arrays inside are read-only."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +16,12 @@ def _frozen_on(grid: Grid, array: np.ndarray, what: str) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _digest(array: np.ndarray, grid: Grid) -> bytes:
+    digest = hashlib.sha256(np.ascontiguousarray(array).data)
+    digest.update(grid.affine.tobytes())
+    return digest.digest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +43,11 @@ class Volume:
         if self.hu.dtype not in (np.int16, np.float32):
             raise ValueError(f"a volume is int16 or float32, got {self.hu.dtype}")
         object.__setattr__(self, "hu", _frozen_on(self.grid, self.hu, "volume"))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the voxels and of where they are."""
+        return _digest(self.hu, self.grid)
 
     def canonical(self) -> "Volume":
         """Return the same voxels in canonical axis order (a view)."""
@@ -67,6 +80,11 @@ class LabelMap:
         if self.labels.dtype != np.uint8:
             raise ValueError(f"a label map is uint8, got {self.labels.dtype}")
         object.__setattr__(self, "labels", _frozen_on(self.grid, self.labels, "label map"))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the voxels and of where they are."""
+        return _digest(self.labels, self.grid)
 
     def canonical(self) -> "LabelMap":
         """Return the same voxels in canonical axis order (a view)."""

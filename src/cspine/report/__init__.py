@@ -16,10 +16,11 @@ from cspine.report.locate import ImageRegion, image_region
 from cspine.report.palette import LEVEL_COLORS, css, level_color
 from cspine.report.pdf import render_pdf
 from cspine.report.pictures import Picture, Pictures, draw_pictures
-from cspine.report.renderers import RENDERERS, Renderer, file_name, render, renderer
+from cspine.report.renderers import GROUPS, RENDERERS, Renderer, check_kind, chosen, file_name, render, renderer
 
 __all__ = [
     "BONE",
+    "GROUPS",
     "INTENDED_USE",
     "LEVEL_COLORS",
     "RENDERERS",
@@ -33,6 +34,8 @@ __all__ = [
     "acceptance_html",
     "acceptance_json",
     "all_flags",
+    "check_kind",
+    "chosen",
     "compose",
     "css",
     "draw_pictures",

@@ -27,12 +27,28 @@ def render_pdf(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str,
     RenderError
         The typesetter failed.
     """
-    content = compose(analysis, source, timings_s)
-    inputs = {"content": json.dumps(_values(content)), **_pictures(content)}
     try:
-        return typst.compile(_template(), format="pdf", sys_inputs=inputs, timestamp=EPOCH_S)
+        return typst.compile(
+            _template(), format="pdf", sys_inputs=_inputs(analysis, source, timings_s), timestamp=EPOCH_S
+        )
     except RuntimeError as error:
         raise RenderError(f"report.pdf of {source.name}: the typesetter stopped: {error}") from error
+
+
+def render_page(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, float], ppi: float) -> bytes:
+    """Return the sheet as PNG of `ppi` pixels per inch; errors as of `render_pdf`."""
+    try:
+        page: bytes | list[bytes] = typst.compile(
+            _template(), format="png", ppi=ppi, sys_inputs=_inputs(analysis, source, timings_s), timestamp=EPOCH_S
+        )
+    except RuntimeError as error:
+        raise RenderError(f"page of {source.name}: the typesetter stopped: {error}") from error
+    return page if isinstance(page, bytes) else page[0]
+
+
+def _inputs(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, float]) -> dict[str, str]:
+    content = compose(analysis, source, timings_s)
+    return {"content": json.dumps(_values(content)), **_pictures(content)}
 
 
 @cache

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cspine.dicom.header import LoadedSeries
 from cspine.domain import Analysis, Volume
-from cspine.report import file_name, render
+from cspine.report import chosen, file_name, render
 from cspine.stores import Receipt, Sink
 from cspine.workflow.merge import with_series_flags
 
@@ -36,7 +36,7 @@ class Order:
     Attributes
     ----------
     kinds
-        Kinds of documents, as `cspine.report.RENDERERS` names them.
+        Kinds of documents, as `cspine.report.RENDERERS` and `GROUPS` name them.
     progress
         Called with a stage and the share of the whole that is done, 0 … 1.
     clock
@@ -61,6 +61,8 @@ class CaseResult:
         What was rendered, by kind, as it was sent.
     timings_s
         Seconds per stage, in order. Those before ``render`` also stand in the documents.
+    left_out
+        Kinds of a group that cannot be made of this study, with the reasons.
     """
 
     loaded: LoadedSeries
@@ -68,6 +70,7 @@ class CaseResult:
     documents: dict[str, bytes]
     receipts: tuple[Receipt, ...]
     timings_s: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 class StageClock:
@@ -118,10 +121,11 @@ def run_case(load: Callable[[], LoadedSeries], order: Order, sink: Sink) -> Case
     analysis = with_series_flags(order.analyzer.analyze(loaded.volume, analyzing), loaded)
     enter("render", RENDER_SHARE)
     measured = dict(stages.timings_s)
-    documents = {kind: render(analysis, loaded, kind, measured) for kind in order.kinds}
+    kinds, left_out = chosen(order.kinds, analysis, loaded)
+    documents = {kind: render(analysis, loaded, kind, measured) for kind in kinds}
     enter("send", SEND_SHARE)
     in_turn = sorted(documents, key=lambda kind: kind == "json")
     receipts = tuple(sink.send(file_name(kind), documents[kind]) for kind in in_turn)
     stages.stop()
     order.progress("done", 1.0)
-    return CaseResult(loaded, analysis, documents, receipts, stages.timings_s)
+    return CaseResult(loaded, analysis, documents, receipts, stages.timings_s, left_out)

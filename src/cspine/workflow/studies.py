@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cspine.domain import ConfigError, NoImages, RenderError
-from cspine.report import renderer
+from cspine.report import check_kind
 from cspine.stores import FolderSink, StudySource, open_source
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, no_progress, run_case
 from cspine.workflow.run import Done, Failed, attempt
@@ -23,7 +23,7 @@ class Wish:
     Attributes
     ----------
     kinds
-        Kinds of documents, as `cspine.report.RENDERERS` names them.
+        Kinds of documents, as `cspine.report.RENDERERS` and `GROUPS` name them.
     out
         Where the documents go: of a single study straight into it, of several into a folder each.
     series_uid
@@ -39,7 +39,7 @@ class Wish:
             raise ConfigError("no format was asked for; give at least one")
         for kind in self.kinds:
             try:
-                renderer(kind)
+                check_kind(kind)
             except RenderError as error:
                 raise ConfigError(str(error)) from error
 
