@@ -6,7 +6,7 @@ from typing import Any
 import highdicom
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from cspine.dicom import Code, DerivedObject, LoadedSeries, derived_header, derived_uid, resolve_references
 from cspine.domain import Analysis, RenderError
@@ -19,7 +19,7 @@ _OF_THE_DATE = {
     "PresentationCreationTime": "ContentTime",
 }
 _NO_CONTENT_DATE = ("PR",)
-IMPLEMENTATION = derived_uid("cspine", "implementation")
+IMPLEMENTATION = UID(derived_uid("cspine", "implementation"))
 
 
 def concept(code: Code) -> Any:
