@@ -149,11 +149,11 @@ class _Model:
 
     def marginals(self) -> np.ndarray:
         """Return (K, 9) posterior probability that a place bears a name, over all chains and sizes."""
-        joint = []
+        joint, ends = [], []
         for pairs, prior in zip(self.pairs, self.prior, strict=True):
             forward = self._forward(pairs)
             joint.append(forward + self._backward(pairs) + prior)
-        ends = [self._forward(p) + self.below[:, None] + prior for p, prior in zip(self.pairs, self.prior, strict=True)]
+            ends.append(forward + self.below[:, None] + prior)
         evidence = np.logaddexp(logsumexp(np.array(ends)), self._nothing())
         return np.asarray(np.exp(logsumexp(np.array(joint), axis=0) - evidence))
 
