@@ -17,12 +17,16 @@ from cspine.datasets.index.csvfiles import TEST_FILE, TRAIN_FILE, read_labels, r
 from cspine.datasets.index.schema import Problem
 from cspine.dicom import write_atomically
 from cspine.domain import InputError, NoImages
-from cspine.evaluation import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
+from cspine.evaluation import (
+    RSNA_PRIORS,
+    Normalization,
+    Priors,
+    rsna_column_losses,
+    rsna_log_loss,
+    submitted_probability,
+)
 from cspine.report import findings_probabilities
 
-# Share of studies with a fracture, overall and C1 … C7, in the 2,019 of the challenge: what is put where nothing is
-# known.
-PREVALENCE = dict(zip(TARGETS, (0.476, 0.072, 0.141, 0.036, 0.054, 0.080, 0.137, 0.195), strict=True))
 _HEAD = ("row_id", "fractured")
 
 Probabilities = Mapping[str, Mapping[str, float | None]]
@@ -37,7 +41,7 @@ class Submission:
     rows
         (row_id, q) in the order asked for.
     filled
-        Rows of studies or vertebrae without a probability, which got the q of their prevalence.
+        Rows of studies or vertebrae without a probability, which got the q of their prior.
     """
 
     rows: tuple[tuple[str, float], ...]
@@ -85,13 +89,21 @@ def read_probabilities(place: Path) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def make_submission(probabilities: Probabilities, asked: Iterable[tuple[str, str]]) -> Submission:
-    """Return q of each asked (study, target); where no probability is known, of the target's prevalence."""
-    rows, filled = [], 0
+def make_submission(
+    probabilities: Probabilities, asked: Iterable[tuple[str, str]], priors: Priors = RSNA_PRIORS
+) -> Submission:
+    """Return q of each asked (study, target); where no probability is known, of the target's prior.
+
+    Parameters
+    ----------
+    priors
+        Of the tuning set of the bundle that gave the probabilities; default: of the challenge's training set.
+    """
+    rows, filled, prior = [], 0, dict(zip(TARGETS, priors.row.tolist(), strict=True))
     for uid, target in asked:
         p = probabilities.get(uid, {}).get(target)
         filled += p is None
-        q = float(submitted_probability(np.array(PREVALENCE[target] if p is None else p)))
+        q = float(submitted_probability(np.array(prior[target] if p is None else p)))
         rows.append((f"{uid}_{target}", q))
     return Submission(tuple(rows), filled)
 

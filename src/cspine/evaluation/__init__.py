@@ -9,9 +9,30 @@ from cspine.evaluation.acceptance import (
     Verdict,
     check_study,
 )
+from cspine.evaluation.calibration import (
+    Calibration,
+    IsotonicCalibration,
+    LogitCalibration,
+    choose_calibration,
+    fit_isotonic,
+    fit_logistic,
+    fit_temperature,
+    read_calibration,
+)
+from cspine.evaluation.conformal import ConformalRule, ErrorLevels, fit_rule, least_cases, read_rule
 from cspine.evaluation.intervals import Estimate, bootstrap_ci, wilson
 from cspine.evaluation.necks import NeckCheck, check_neck, cord_axis
+from cspine.evaluation.prevalence import (
+    RSNA_PRIORS,
+    TRAUMA_PREVALENCE,
+    Priors,
+    priors_of,
+    read_priors,
+    shifted,
+)
 from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
+from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
+from cspine.evaluation.triage import Triage, TriageAnswer, fit_triage, read_triage, study_decision
 from cspine.evaluation.two_classes import Confusion, RiskCoverage, best_threshold, confusion, risk_coverage
 from cspine.evaluation.vertebrae import (
     CENTER_LIMIT_MM,
@@ -25,17 +46,28 @@ from cspine.evaluation.vertebrae import (
 
 __all__ = [
     "CENTER_LIMIT_MM",
+    "RSNA_PRIORS",
+    "TRAUMA_PREVALENCE",
     "AcceptanceRecord",
+    "Calibration",
     "CaseScore",
     "Check",
+    "ConformalRule",
     "Confusion",
+    "ErrorLevels",
     "Estimate",
     "Expectation",
     "ExpectedFracture",
     "ExpectedLevel",
+    "IsotonicCalibration",
+    "LogitCalibration",
     "NeckCheck",
     "Normalization",
+    "Priors",
     "RiskCoverage",
+    "StudyHead",
+    "Triage",
+    "TriageAnswer",
     "Verdict",
     "VertebraScore",
     "VertebraSummary",
@@ -43,13 +75,30 @@ __all__ = [
     "bootstrap_ci",
     "check_neck",
     "check_study",
+    "choose_calibration",
     "confusion",
     "cord_axis",
     "dice",
+    "fit_isotonic",
+    "fit_logistic",
+    "fit_rule",
+    "fit_study_head",
+    "fit_temperature",
+    "fit_triage",
+    "least_cases",
+    "noisy_or",
+    "priors_of",
+    "read_calibration",
+    "read_priors",
+    "read_rule",
+    "read_study_head",
+    "read_triage",
     "risk_coverage",
     "rsna_column_losses",
     "rsna_log_loss",
     "score_case",
+    "shifted",
+    "study_decision",
     "submitted_probability",
     "summarize",
     "wilson",
