@@ -35,6 +35,7 @@ class EngineChoice:
     threads: int | None = None
     bundle: Path | None = None
     precision: str | None = None
+    prevalence: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def detect(
     threads: options.Threads = None,
     bundle: options.Bundle = None,
     precision: options.Precision = None,
+    prevalence: options.Prevalence = 0.05,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -84,7 +86,7 @@ def detect(
     Writes findings.json and report.html into DIR. Several studies below INPUT are all done, each into its own folder;
     a study that is refused does not stop the others.
     """
-    choice = EngineChoice(engine, threads, bundle, precision)
+    choice = EngineChoice(engine, threads, bundle, precision, prevalence)
     request = Request(source, out, formats or DEFAULT_FORMATS, series, choice, as_json, verbose)
     run_command(lambda: _detect(request), verbose=verbose)
 
@@ -121,4 +123,6 @@ def make_analyzer(choice: EngineChoice) -> "Analyzer":
 
     bundle = load_bundle(choice.bundle or default_bundle_path())
     threads = choice.threads or options.default_threads()
-    return Analyzer(bundle, engine=choice.engine, threads=threads, precision=choice.precision)
+    return Analyzer(
+        bundle, engine=choice.engine, threads=threads, precision=choice.precision, prevalence=choice.prevalence
+    )

@@ -19,6 +19,13 @@ Precision = Annotated[
     str | None,
     typer.Option("--precision", help="f32, where bytes must repeat, or bf16, for speed; default: the bundle's."),
 ]
+Prevalence = Annotated[
+    float,
+    typer.Option(
+        "--prevalence",
+        help="Share of fractured studies among your patients, 0 … 1; moves the probabilities, not the decisions.",
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Processes; default: one per processor.")
 ]

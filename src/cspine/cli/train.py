@@ -48,12 +48,8 @@ def vertebrae(
 
 def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Path | None) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
-    from cspine.domain import ConfigError
 
-    if find_spec("torch") is None:
-        raise ConfigError(
-            "training needs packages that are not installed; install them with: pip install 'cspine[train]'"
-        )
+    _need_training()
     from cspine.models import load_bundle
     from cspine.training import continued_recipe, train_vertebrae, vertebra_recipe
 
@@ -63,4 +59,63 @@ def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Pa
     begin = None if start is None else load_bundle(start)
     bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin)
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
+    return ExitCode.DONE
+
+
+def _need_training() -> None:
+    from cspine.domain import ConfigError
+
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "training needs packages that are not installed; install them with: pip install 'cspine[train]'"
+        )
+
+
+@app.command("fractures")
+def fractures(
+    *,
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
+    ],
+    meshes: Annotated[
+        list[Path] | None,
+        typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
+    ] = None,
+    persons: Annotated[
+        int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps; default: the recipe's.")] = None,
+    tuning: Annotated[
+        int | None, typer.Option("--tuning", min=1, help="Tuning studies of each anatomy; default: the recipe's.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
+    verbose: Verbose = False,
+) -> None:
+    """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
+    sizes = {"persons": persons, "steps": steps, "tuning": tuning}
+    run_command(lambda: _fractures(run, tuple(meshes or ()), bundle, sizes, workers), verbose=verbose)
+
+
+def _fractures(
+    run: Path, meshes: tuple[Path, ...], bundle: Path | None, sizes: dict[str, int | None], workers: int
+) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+
+    _need_training()
+    from cspine.models import default_bundle_path, load_bundle
+    from cspine.training import FractureRecipe, train_fractures
+
+    recipe = FractureRecipe()
+    cases, loop = recipe.cases, recipe.loop
+    crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
+    cases = replace(cases, crops=crops, workers=workers, persons=sizes["persons"] or cases.persons)
+    loop = replace(loop, steps=sizes["steps"] or loop.steps)
+    recipe = replace(recipe, cases=cases, loop=loop, tuning=sizes["tuning"] or recipe.tuning)
+    begin = load_bundle(bundle or default_bundle_path())
+    made = train_fractures(recipe, run, begin, lambda line: typer.echo(printable(line)))
+    typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

@@ -49,8 +49,10 @@ class CropPlan:
         Scans of each person; more are faster and less varied.
     jitter
         Most voxels, along each axis, by which a crop is off its vertebra.
-    back_mm
-        The middle of a crop lies that far behind the center of the vertebra.
+    back_mm, ring_back_mm
+        The middle of a crop lies that far behind the center of the vertebra; for C1, of its ring.
+    dens_mm
+        The middle of a crop of C2 lies that far above its center.
     mix
         How often what breaks.
 
@@ -66,6 +68,8 @@ class CropPlan:
     scans: int = 24
     jitter: int = 4
     back_mm: float = 14.0
+    ring_back_mm: float = 2.0
+    dens_mm: float = 6.0
     mix: FractureMix = field(default_factory=lambda: FractureMix(study=0.7))
 
     def __post_init__(self) -> None:
@@ -160,8 +164,7 @@ class _Region:
 
     def __init__(self, subject: Subject, plan: CropPlan) -> None:
         self._subject, self._plan = subject, plan
-        centers = subject.centers_lps_mm
-        seen = np.array([centers[v] for v in CERVICAL]) + np.array([0.0, plan.back_mm, 0.0])
+        seen = np.array([self._middle(v) for v in CERVICAL])
         spacing = np.array(plan.spacing_mm)
         half = (np.array(plan.shape) / 2 + plan.jitter) * spacing + _BEYOND_MM
         self._low, self._high = seen.min(axis=0) - half[::-1], seen.max(axis=0) + half[::-1]
@@ -172,6 +175,13 @@ class _Region:
         self._hu = render_hu(subject, self._grid, threads=1)
         self._around = self._whole_body()
         self._truths: dict[Vertebra, tuple[LabelMap, LabelMap]] = {}
+
+    def _middle(self, vertebra: Vertebra) -> np.ndarray:
+        """Return where the middle of a crop without jitter lies, LPS mm."""
+        plan = self._plan
+        back = plan.ring_back_mm if vertebra is Vertebra.C1 else plan.back_mm
+        up = plan.dens_mm if vertebra is Vertebra.C2 else 0.0
+        return np.asarray(np.array(self._subject.centers_lps_mm[vertebra]) + np.array([0.0, back, up]))
 
     def _whole_body(self) -> Volume:
         around = around_grid(self._subject, self._grid)
@@ -217,9 +227,9 @@ class _Region:
         if vertebra not in self._truths:
             plan = self._plan
             shape = np.array(plan.shape) + 2 * plan.jitter
-            x, y, z = self._subject.centers_lps_mm[vertebra]
+            x, y, z = self._middle(vertebra)
             half = (shape - 1) / 2 * np.array(plan.spacing_mm)
-            corner = (x - half[2], y + plan.back_mm - half[1], z + half[0])
+            corner = (x - half[2], y - half[1], z + half[0])
             grid = Grid.from_axes((int(shape[0]), int(shape[1]), int(shape[2])), plan.spacing_mm, corner)
             fractures, _ = fracture_truth(self._subject.fractures, grid, self._subject.warp)
             self._truths[vertebra] = render_labels(self._subject, grid, threads=1), fractures

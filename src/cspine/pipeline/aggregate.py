@@ -19,6 +19,7 @@ from cspine.pipeline.chain import NamedCenter
 from cspine.pipeline.places import Places
 from cspine.pipeline.refine import RefinedVertebra
 from cspine.pipeline.spec import DecodeSpec, RefineSpec
+from cspine.pipeline.triage import Judgment, Verdict
 
 NO_MODEL = "no fracture model in this bundle"
 
@@ -48,8 +49,10 @@ def findings_of(
     spec: RefineSpec,
     flags: tuple[Flag, ...],
     identity: tuple[str, str, str],
+    *,
+    judgment: Judgment | None = None,
 ) -> Findings:
-    """Return the findings of a study without a fracture stage.
+    """Return the findings of a study.
 
     Parameters
     ----------
@@ -59,16 +62,22 @@ def findings_of(
         Of the naming.
     identity
         Model id, model name, software.
+    judgment
+        ``None`` without a fracture stage.
     """
     by_name = {r.vertebra: r for r in refined}
     boxes = _boxes(labels)
-    vertebrae = tuple(_finding(v, by_name.get(v), boxes.get(v), labels, spec) for v in CERVICAL)
+    verdicts = {} if judgment is None else judgment.verdicts
+    vertebrae = tuple(_finding(v, by_name.get(v), boxes.get(v), (labels, spec), verdicts.get(v)) for v in CERVICAL)
     seen = {f.vertebra for f in vertebrae if f.visible_fraction > 0}
-    kept = tuple(f for f in flags if seen.intersection(f.vertebrae))
-    missing_model = Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle.")
-    return Findings(
-        None, Decision.NOT_ASSESSED, vertebrae, (*_coverage_flags(vertebrae), *kept, missing_model), *identity
-    )
+    kept = (*_coverage_flags(vertebrae), *(f for f in flags if seen.intersection(f.vertebrae)))
+    if judgment is None:
+        missing = Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle.")
+        return Findings(None, Decision.NOT_ASSESSED, vertebrae, (*kept, missing), *identity)
+    if judgment.coarse is not None:
+        message = f"The resolution allows no negative: {judgment.coarse}."
+        kept = (*kept, Flag(FlagCode.LOW_RESOLUTION, message))
+    return Findings(judgment.probability, judgment.decision, vertebrae, kept, *identity)
 
 
 def level_flags(refined: list[RefinedVertebra], support: dict[Vertebra, float], spec: DecodeSpec) -> tuple[Flag, ...]:
@@ -91,22 +100,36 @@ def level_flags(refined: list[RefinedVertebra], support: dict[Vertebra, float], 
 
 
 def _finding(
-    vertebra: Vertebra, seen: RefinedVertebra | None, box: Box | None, labels: LabelMap, spec: RefineSpec
+    vertebra: Vertebra,
+    seen: RefinedVertebra | None,
+    box: Box | None,
+    where: tuple[LabelMap, RefineSpec],
+    verdict: Verdict | None,
 ) -> VertebraFinding:
+    labels, spec = where
     if seen is None or box is None or seen.visible_fraction < spec.reported_fraction:
         return VertebraFinding(vertebra, None, Decision.NOT_ASSESSED, 0.0, reason="not in view")
-    fraction = 1.0 if seen.visible_fraction >= spec.whole_fraction else round(seen.visible_fraction, 3)
-    reason = NO_MODEL if fraction >= 1 else f"cut by the edge of the scan, {fraction:.0%} in view; {NO_MODEL}"
+    fraction = seen_fraction(seen, spec)
     x, y, z = (float(c) for c in seen.center_lps_mm)
+    if verdict is None:
+        reason = NO_MODEL if fraction >= 1 else f"cut by the edge of the scan, {fraction:.0%} in view; {NO_MODEL}"
+        verdict = Verdict(None, Decision.NOT_ASSESSED, reason)
     return VertebraFinding(
         vertebra,
-        None,
-        Decision.NOT_ASSESSED,
+        verdict.probability,
+        verdict.decision,
         fraction,
-        reason=reason,
+        reason=verdict.reason,
         center_lps_mm=(x, y, z),
         box_lps_mm=labels.grid.box_to_world(box),
+        locations=verdict.locations,
+        mimic=verdict.mimic,
     )
+
+
+def seen_fraction(seen: RefinedVertebra, spec: RefineSpec) -> float:
+    """Return the visible fraction that is reported: 1 from the share on that counts as whole."""
+    return 1.0 if seen.visible_fraction >= spec.whole_fraction else round(seen.visible_fraction, 3)
 
 
 def _boxes(labels: LabelMap) -> dict[Vertebra, Box]:

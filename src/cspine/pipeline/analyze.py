@@ -1,19 +1,29 @@
 """Volume in, analysis out: the stages in order. No DICOM, disk, clock or environment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cspine import __version__
-from cspine.domain import Analysis, LabelMap, OutOfScope, Vertebra, Volume
+from cspine.domain import Analysis, ConfigError, LabelMap, OutOfScope, Vertebra, Volume
+from cspine.evaluation import TRAUMA_PREVALENCE
 from cspine.models import ModelBundle, Session, open_session
-from cspine.pipeline.aggregate import check_scope, findings_of, level_flags, low_contrast
+from cspine.pipeline.aggregate import (
+    check_scope,
+    findings_of,
+    level_flags,
+    low_contrast,
+    seen_fraction,
+)
 from cspine.pipeline.agree import name_support
 from cspine.pipeline.chain import NamedCenter, name_places
+from cspine.pipeline.fracture import JudgedVertebra, judge
+from cspine.pipeline.localize import paint_map
 from cspine.pipeline.paint import paint_labels
 from cspine.pipeline.places import Places, find_places
 from cspine.pipeline.refine import RefinedVertebra, refine
 from cspine.pipeline.segment import CoarseMaps, segment
 from cspine.pipeline.spec import PipelineSpec
+from cspine.pipeline.triage import Told, judgment_of, read_told
 
 Progress = Callable[[str, float], None]
 
@@ -43,21 +53,44 @@ class Analyzer:
         ``"openvino"`` or ``"onnxruntime"``.
     precision
         ``"f32"`` or ``"bf16"``; ``None`` takes the bundle's own.
+    prevalence
+        Share of fractured studies among the reader's patients; moves probabilities, not decisions.
 
     Raises
     ------
+    ConfigError
+        The prevalence is not between 0 and 1.
     BundleError
         The bundle is for another version, or a graph cannot be opened.
     """
 
     def __init__(
-        self, bundle: ModelBundle, *, engine: str = "openvino", threads: int = 4, precision: str | None = None
+        self,
+        bundle: ModelBundle,
+        *,
+        engine: str = "openvino",
+        threads: int = 4,
+        precision: str | None = None,
+        prevalence: float = TRAUMA_PREVALENCE,
     ) -> None:
+        if not 0 < prevalence < 1:
+            raise ConfigError(f"prevalence is {prevalence}, must be between 0 and 1")
         self.spec = PipelineSpec.from_manifest(bundle.manifest.preprocess)
         self.threads = threads
         self._identity = (bundle.id, bundle.manifest.name, f"cspine {__version__}")
         self._coarse = self._open(bundle, "coarse", engine, precision)
         self._refine = self._open(bundle, "refine", engine, precision)
+        self._fracture: tuple[Session, Told] | None = None
+        if self.spec.fracture is not None and self.spec.localize is not None:
+            triage, point = read_told(bundle.manifest.calibration, bundle.manifest.thresholds)
+            types, mimics = (tuple(bundle.manifest.labels.get(key, ())) for key in ("types", "mimics"))
+            told = Told(triage, replace(self.spec.localize, map_threshold=point), types, mimics, prevalence)
+            self._fracture = self._open(bundle, "fracture", engine, precision), told
+
+    @property
+    def assesses_fractures(self) -> bool:
+        """Whether the bundle has a fracture stage."""
+        return self._fracture is not None
 
     def locate(self, volume: Volume, progress: Progress = no_progress) -> Located:
         """Find, name and outline the vertebrae of one volume in any orientation.
@@ -80,16 +113,39 @@ class Analyzer:
         refined = refine(canonical, named, self._refine, self.spec, self.threads)
         return Located(canonical, maps, places, named, refined, name_support(refined, maps))
 
+    def judge(self, located: Located, labels: LabelMap) -> list[JudgedVertebra]:
+        """Run the fracture network on what `locate` found; `labels` are canonical, as `paint_labels` makes them.
+
+        Raises
+        ------
+        ConfigError
+            The bundle has no fracture stage.
+        """
+        if self._fracture is None:
+            raise ConfigError("this bundle has no fracture stage; give one that has")
+        session, _ = self._fracture
+        return judge(located.volume, labels, located.refined, session, self.spec, threads=self.threads)
+
     def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
         """Return the analysis of one volume in any orientation; errors as in `locate`."""
         located = self.locate(volume, progress)
-        progress("paint labels", 0.85)
+        progress("paint labels", 0.85 if self._fracture is None else 0.65)
         painted = paint_labels(located.refined, located.volume.grid, self.threads)
-        labels = LabelMap(volume.grid, volume.grid.canonical_order().undo(painted.labels))
+        order = volume.grid.canonical_order()
+        labels = LabelMap(volume.grid, order.undo(painted.labels))
         flags = level_flags(located.refined, located.support, self.spec.decode)
-        findings = findings_of(located.refined, labels, self.spec.refine, flags, self._identity)
+        made = (located.refined, labels, self.spec.refine, flags, self._identity)
+        if self._fracture is None:
+            progress("done", 1.0)
+            return Analysis(findings_of(*made), labels)
+        progress("look for fractures", 0.7)
+        _, told = self._fracture
+        judged = self.judge(located, painted)
+        seen = {r.vertebra: seen_fraction(r, self.spec.refine) for r in located.refined}
+        findings = findings_of(*made, judgment=judgment_of(judged, seen, told, located.volume))
+        broken = paint_map(judged, located.volume.grid, told.localize)
         progress("done", 1.0)
-        return Analysis(findings, labels)
+        return Analysis(findings, labels, Volume(volume.grid, order.undo(broken.hu)), told.localize.map_threshold)
 
     def _open(self, bundle: ModelBundle, graph: str, engine: str, precision: str | None) -> Session:
         return open_session(bundle, graph, engine=engine, threads=self.threads, precision=precision)

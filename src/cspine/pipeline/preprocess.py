@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from cspine.domain import Box, Grid, Volume, resample
-from cspine.pipeline.spec import CoarseSpec, IntensitySpec, RefineSpec, SliceSpec
+from cspine.domain import Box, Grid, LabelMap, Vertebra, Volume, resample
+from cspine.pipeline.spec import CoarseSpec, FractureSpec, IntensitySpec, RefineSpec, SliceSpec
 
 
 def normalize(hu: np.ndarray, spec: IntensitySpec) -> np.ndarray:
@@ -125,6 +125,71 @@ def slice_grid(center_lps_mm: np.ndarray, heights_mm: tuple[float, float], like:
 def slice_input(volume: Volume, grid: Grid, intensity: IntensitySpec) -> np.ndarray:
     """Return the slices of one vertebra from a canonical volume, float32 (slice, row, column), on `slice_grid`."""
     return normalize(resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1), intensity)
+
+
+def fracture_grid(center_lps_mm: np.ndarray, vertebra: Vertebra, like: Grid, spec: FractureSpec) -> Grid:
+    """Return the grid of one vertebra's crop for the fracture stage, with the directions of `like` (canonical)."""
+    middle = (np.asarray(spec.shape) - 1) / 2 * np.asarray(spec.spacing_mm)
+    up = spec.dens_mm if vertebra is Vertebra.C2 else 0.0
+    back = spec.ring_back_mm if vertebra is Vertebra.C1 else spec.back_mm
+    offset = np.array([-up, back, 0.0]) - middle
+    origin = np.asarray(center_lps_mm) + offset @ like.directions
+    start = (origin[0], origin[1], origin[2])
+    return Grid.from_axes(spec.shape, spec.spacing_mm, start, like.directions, like.frame_uid)
+
+
+def map_grid(grid: Grid, spec: FractureSpec) -> Grid:
+    """Return the grid of the fracture map of a crop: a voxel for each block of the crop's voxels."""
+    first = grid.to_world((np.asarray(spec.map_block) - 1) / 2)
+    shape, spacing = zip(
+        *((n // b, s * b) for n, s, b in zip(grid.shape, spec.spacing_mm, spec.map_block, strict=True)), strict=True
+    )
+    return Grid.from_axes(
+        (shape[0], shape[1], shape[2]),
+        (spacing[0], spacing[1], spacing[2]),
+        (first[0], first[1], first[2]),
+        grid.directions,
+        grid.frame_uid,
+    )
+
+
+def fracture_channels(
+    hu: np.ndarray, own: np.ndarray, other: np.ndarray, intensity: IntensitySpec, spec: FractureSpec
+) -> np.ndarray:
+    """Return float32 (3, slice, row, column): CT, softened mask of the vertebra, softened mask of all others.
+
+    Parameters
+    ----------
+    own, other
+        Share of each voxel, 0 … 1.
+    """
+    sigma = [spec.blur_mm / step for step in spec.spacing_mm]
+    soft = [ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=2.5) for mask in (own, other)]
+    return np.stack([normalize(hu, intensity), *soft])
+
+
+def fracture_input(
+    volume: Volume, labels: LabelMap, grid: Grid, vertebra: Vertebra, specs: tuple[IntensitySpec, FractureSpec]
+) -> np.ndarray:
+    """Return the input of one vertebra, (3, slice, row, column), from a canonical volume and its labels."""
+    intensity, spec = specs
+    hu = resample(volume.hu, volume.grid, grid, intensity.pad_hu, threads=1)
+    box = touched(labels.grid, grid)
+    if box is None:
+        empty = np.zeros(grid.shape, dtype=np.float32)
+        return fracture_channels(hu, empty, empty, intensity, spec)
+    near, part = labels.grid.crop(box), labels.labels[box.slices]
+    own = resample((part == vertebra).astype(np.float32), near, grid, 0.0, threads=1)
+    other = resample(((part > 0) & (part != vertebra)).astype(np.float32), near, grid, 0.0, threads=1)
+    return fracture_channels(hu, own, other, intensity, spec)
+
+
+def touched(field: Grid, grid: Grid) -> Box | None:
+    """Return the voxels of `field` that a grid of the same directions reaches, or ``None``."""
+    corners = np.array([[(n - 1) * (k >> i & 1) for i, n in enumerate(grid.shape)] for k in range(8)], dtype=float)
+    index = field.to_index(grid.to_world(corners))
+    low, high = np.floor(index.min(axis=0)).astype(int) - 1, np.ceil(index.max(axis=0)).astype(int) + 2
+    return Box((low[0], low[1], low[2]), (high[0], high[1], high[2])).clipped(field.shape)
 
 
 def inside_field(field: Grid, grid: Grid) -> np.ndarray:

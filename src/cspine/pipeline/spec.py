@@ -162,13 +162,84 @@ class SliceSpec:
 
 
 @dataclass(frozen=True)
+class FractureSpec:
+    """The fracture stage: one crop for each vertebra.
+
+    Attributes
+    ----------
+    spacing_mm, shape
+        Crop grid and its voxels (slice, row, column).
+    back_mm, ring_back_mm
+        How far the middle of the crop lies behind the vertebra's center; for C1, behind the center of its ring.
+    dens_mm
+        How far it lies above the center of C2.
+    blur_mm
+        Width (standard deviation) to which the outlines of the two mask channels are softened.
+    map_block
+        Voxels of the crop that make one voxel of the fracture map.
+    types
+        Fracture types among the network's heads; the others are mimics.
+    """
+
+    spacing_mm: tuple[float, float, float] = (1.0, 0.75, 0.75)
+    shape: tuple[int, int, int] = (48, 96, 112)
+    back_mm: float = 14.0
+    ring_back_mm: float = 2.0
+    dens_mm: float = 6.0
+    blur_mm: float = 1.2
+    map_block: tuple[int, int, int] = (1, 2, 2)
+    types: int = 28
+
+
+@dataclass(frozen=True)
+class LocalizeSpec:
+    """From fracture maps to findings.
+
+    Attributes
+    ----------
+    map_threshold
+        Operating point of the map; that of the bundle's thresholds.
+    smallest_mm3
+        Smaller pieces are noise.
+    join_mm
+        Pieces closer than this are one fracture.
+    reach_mm
+        How far off its outline a break still belongs to a vertebra: fragments, the tip of the dens.
+    spot_share
+        Of a vertebra that is called fractured with nothing that reaches the operating point: share of its highest
+        value that is shown.
+    most
+        Findings of one vertebra.
+    map_floor
+        Lower values are left out of the painted map.
+    named_type, named_mimic
+        Smallest probability of a type, and of a mimic, that is named.
+    coarsest_mm
+        Slice distance and pixel size beyond which no negative is given: a break may fall between.
+    """
+
+    map_threshold: float = 0.5
+    smallest_mm3: float = 25.0
+    join_mm: float = 4.0
+    reach_mm: float = 12.0
+    spot_share: float = 0.5
+    most: int = 4
+    map_floor: float = 0.05
+    named_type: float = 0.35
+    named_mimic: float = 0.5
+    coarsest_mm: tuple[float, float] = (2.2, 1.2)
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
-    """All of it."""
+    """All of it; `fracture` and `localize` are ``None`` in a bundle without a fracture stage."""
 
     intensity: IntensitySpec = field(default_factory=IntensitySpec)
     coarse: CoarseSpec = field(default_factory=CoarseSpec)
     decode: DecodeSpec = field(default_factory=DecodeSpec)
     refine: RefineSpec = field(default_factory=RefineSpec)
+    fracture: FractureSpec | None = None
+    localize: LocalizeSpec | None = None
 
     def to_manifest(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -188,6 +259,8 @@ class PipelineSpec:
             coarse=_read(CoarseSpec, values, "coarse"),
             decode=_read(DecodeSpec, values, "decode"),
             refine=_read(RefineSpec, values, "refine"),
+            fracture=None if values.get("fracture") is None else _read(FractureSpec, values, "fracture"),
+            localize=None if values.get("localize") is None else _read(LocalizeSpec, values, "localize"),
         )
 
 

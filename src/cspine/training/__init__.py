@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # first: it mends what others import
 
 from cspine.training.export import BundleAbout, export_bundle
+from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
+from cspine.training.fractures import FractureRecipe, train_fractures
 from cspine.training.loop import LoopConfig, Task, fit, rate_at
 from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label
@@ -32,6 +34,8 @@ __all__ = [
     "BundleAbout",
     "CasePlan",
     "Consistency",
+    "FractureCasePlan",
+    "FractureRecipe",
     "Hardware",
     "LoopConfig",
     "RunResult",
@@ -46,6 +50,7 @@ __all__ = [
     "export_run",
     "fit",
     "make_cases",
+    "make_fracture_cases",
     "mend_torchvision",
     "pseudo_label",
     "rate_at",
@@ -54,6 +59,7 @@ __all__ = [
     "run_table",
     "slice_transfer",
     "slice_transfer_table",
+    "train_fractures",
     "train_vertebrae",
     "vertebra_recipe",
     "with_settings",

@@ -40,6 +40,8 @@ class LoopConfig:
         Limit of the gradient's norm.
     save_every
         Steps between checkpoints.
+    channels_last
+        Memory order of the network; faster for plain 3×3×3 layers, slower for factorized ones.
     """
 
     steps: int = 4000
@@ -55,6 +57,7 @@ class LoopConfig:
     threads: int = 2
     save_every: int = 200
     log_every: int = 20
+    channels_last: bool = True
 
 
 class Task(Protocol):
@@ -106,7 +109,8 @@ def fit(
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
-    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
         network,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]  # torch has no annotation

@@ -1,5 +1,6 @@
 """Run an analyzer over many phantoms and score it; nothing is written to disk."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,7 +10,17 @@ import numpy as np
 
 from cspine.domain import OutOfScope
 from cspine.evaluation import CaseScore, VertebraSummary, score_case, summarize
-from cspine.phantom import PROCEDURAL, Case, Field, PhantomSpec, make_case, sample_spec
+from cspine.phantom import (
+    PROCEDURAL,
+    Case,
+    Field,
+    PhantomSpec,
+    make_case,
+    sample_fractures,
+    sample_spec,
+    with_mimics,
+    with_variants,
+)
 from cspine.workflow.case import Analyzing, no_progress
 
 Report = Callable[[CaseScore, int], None]
@@ -29,6 +40,11 @@ class EvaluationPlan:
         Rows and columns; a smaller image than a hospital's, to save time.
     finest_mm
         Smallest distance of slices, for the same reason.
+    pixel_mm, field_mm
+        Where given, pixels of this size over at most this field instead of `matrix`: a break is lost in larger ones.
+    fractured
+        Fractures as common as in the RSNA set, of the same family as the scanner, and mimics and variants as common
+        as in adults; otherwise usual bones.
     """
 
     cases: int = 100
@@ -38,19 +54,32 @@ class EvaluationPlan:
     matrix: tuple[int, int] = (256, 256)
     finest_mm: float = 0.8
     workers: int = 3
+    pixel_mm: float | None = None
+    field_mm: float = 170.0
+    fractured: bool = False
 
     def spec(self, number: int) -> PhantomSpec:
         """Return the specification of a case: a pure function of the plan and the number."""
         rng = np.random.default_rng([self.seed, number])
         spec = sample_spec(rng, anatomy=self.anatomy, family=self.family)
         spacing = max(self.finest_mm, spec.scanner.spacing_mm)
+        wide, matrix = spec.scanner.field_of_view_mm, self.matrix
+        if self.pixel_mm is not None:
+            wide = min(wide, self.field_mm)
+            matrix = (math.ceil(wide / self.pixel_mm),) * 2
         scanner = replace(
             spec.scanner,
-            matrix=self.matrix,
+            field_of_view_mm=wide,
+            matrix=matrix,
             spacing_mm=spacing,
             thickness_mm=max(spacing, spec.scanner.thickness_mm),
         )
-        return replace(spec, scanner=scanner)
+        spec = replace(spec, scanner=scanner)
+        if not self.fractured:
+            return spec
+        field = spec.coverage
+        broken = sample_fractures(rng, family=self.family, top=field.top, bottom=field.bottom)
+        return with_mimics(with_variants(replace(spec, fractures=broken)))
 
 
 def make_evaluation_cases(plan: EvaluationPlan) -> Iterator[tuple[PhantomSpec, Case]]:

@@ -1,0 +1,109 @@
+"""The fracture stage: one crop for each vertebra in, one map and one judgment out."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from cspine.domain import Grid, LabelMap, Vertebra, Volume
+from cspine.models import Session
+from cspine.pipeline.preprocess import fracture_grid, fracture_input, map_grid
+from cspine.pipeline.refine import RefinedVertebra
+from cspine.pipeline.spec import FractureSpec, PipelineSpec, RefineSpec
+
+BATCH = 2
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedVertebra:
+    """What the fracture network says of one vertebra.
+
+    Attributes
+    ----------
+    logit
+        Of a fracture, before calibration.
+    grid, map
+        Probability that a voxel shows a break of any bone in the crop, float32, and where.
+    own
+        Share of each map voxel that belongs to the vertebra's own outline, softened as the network saw it.
+    others
+        The same of all other vertebrae.
+    types, mimics
+        Probabilities by class, float64, in the order of the manifest's labels.
+    """
+
+    vertebra: Vertebra
+    logit: float
+    grid: Grid
+    map: np.ndarray
+    own: np.ndarray
+    others: np.ndarray
+    types: np.ndarray
+    mimics: np.ndarray
+
+
+def judge(
+    volume: Volume,
+    labels: LabelMap,
+    refined: list[RefinedVertebra],
+    session: Session,
+    spec: PipelineSpec,
+    *,
+    threads: int,
+) -> list[JudgedVertebra]:
+    """Run the fracture network once for every cervical vertebra that is in view.
+
+    Parameters
+    ----------
+    volume, labels
+        Canonical, on one grid.
+    """
+    fracture = spec.fracture
+    assert fracture is not None
+    wanted = [r for r in refined if is_judged(r, spec.refine)]
+    grids = [fracture_grid(r.center_lps_mm, r.vertebra, volume.grid, fracture) for r in wanted]
+    judged: list[JudgedVertebra] = []
+    with ThreadPoolExecutor(threads) as pool:
+        crops = list(
+            pool.map(
+                lambda r, g: fracture_input(volume, labels, g, r.vertebra, (spec.intensity, fracture)), wanted, grids
+            )
+        )
+        for start in range(0, len(wanted), BATCH):
+            part = slice(start, start + BATCH)
+            out = session.run({"crop": np.stack(crops[part])})
+            for seen, grid, crop, broken, heads in zip(
+                wanted[part], grids[part], crops[part], out["map"], out["heads"], strict=True
+            ):
+                judged.append(_read(seen.vertebra, grid, crop, (broken[0], heads), fracture))
+    return judged
+
+
+def is_judged(seen: RefinedVertebra, spec: RefineSpec) -> bool:
+    """Tell whether a vertebra is cervical and enough of it is in view."""
+    return seen.vertebra.is_cervical and seen.visible_fraction >= spec.reported_fraction
+
+
+def _read(
+    vertebra: Vertebra, grid: Grid, crop: np.ndarray, out: tuple[np.ndarray, np.ndarray], spec: FractureSpec
+) -> JudgedVertebra:
+    broken, heads = out
+    block = spec.map_block
+    own, others = (_block_mean(mask, block) for mask in crop[1:])
+    probabilities = expit(heads[1:].astype(np.float64))
+    return JudgedVertebra(
+        vertebra,
+        float(heads[0]),
+        map_grid(grid, spec),
+        np.asarray(expit(broken), dtype=np.float32),
+        own,
+        others,
+        probabilities[: spec.types],
+        probabilities[spec.types :],
+    )
+
+
+def _block_mean(mask: np.ndarray, block: tuple[int, int, int]) -> np.ndarray:
+    d, h, w = (n // b for n, b in zip(mask.shape, block, strict=True))
+    return np.asarray(mask.reshape(d, block[0], h, block[1], w, block[2]).mean(axis=(1, 3, 5)), dtype=np.float32)

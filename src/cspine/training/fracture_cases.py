@@ -1,0 +1,211 @@
+"""Vertebra crops of phantoms with fractures, drawn once and stored person by person, from where an earlier run stopped.
+
+A person carries more fractures than a patient does, so that half of the crops are positive at a fraction of the cost;
+prevalence is put back by the calibration. Nothing of family B and no evaluation-only anatomy is drawn.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from cspine.domain import ConfigError
+from cspine.phantom import (
+    CropPlan,
+    Field,
+    Fracture,
+    FractureAge,
+    FractureMix,
+    FractureType,
+    MimicKind,
+    PhantomSpec,
+    VertebraCrop,
+    crops_of,
+    sample_fractures,
+    sample_spec,
+    with_mimics,
+    with_variants,
+)
+
+TYPES = tuple(kind.value for kind in FractureType)
+# What a reader would name the mimic: each kind of the phantom, in the words of the findings.
+MIMIC_GROUPS: dict[str, tuple[MimicKind, ...]] = {
+    "vascular channel": (MimicKind.NUTRIENT_CHANNEL, MimicKind.VASCULAR_CHANNEL),
+    "unfused arch or growth plate": (MimicKind.ARCH_CLEFT, MimicKind.OS_ODONTOIDEUM, MimicKind.GROWTH_PLATE),
+    "old healed fracture": (MimicKind.HEALED_FRACTURE,),
+    "osteophyte or ossicle": (
+        MimicKind.LIMBUS,
+        MimicKind.OSSICLE,
+        MimicKind.OSSIFIED_POSTERIOR_LIGAMENT,
+        MimicKind.OSSIFIED_ANTERIOR_LIGAMENT,
+        MimicKind.OSSIFIED_NUCHAL_LIGAMENT,
+    ),
+    "image artifact": (MimicKind.SHOULDER_STREAK, MimicKind.MOTION_STEP, MimicKind.MACH_LINE),
+    "metal": (MimicKind.PLATE_AND_SCREWS, MimicKind.POSTERIOR_SCREWS, MimicKind.DENTAL_METAL),
+}
+MIMICS = tuple(MIMIC_GROUPS)
+LABEL_BITS, OWN_FRACTURE, OTHER_FRACTURE = 15, 16, 32
+
+
+@dataclass(frozen=True)
+class FractureCasePlan:
+    """Which crops train the fracture stage.
+
+    Attributes
+    ----------
+    persons
+        Each gives seven crops for every scan.
+    crops
+        Grid, anatomies, scans of each person.
+    draws
+        Times that fractures are drawn for each person; a level that broke before stays as it was.
+    untouched
+        Share of the persons without any fracture.
+    mix
+        How often what breaks; healed fractures are more common than in patients, to be told apart.
+    """
+
+    persons: int = 240
+    crops: CropPlan = field(default_factory=lambda: CropPlan(scans=5))
+    draws: int = 3
+    untouched: float = 0.2
+    mix: FractureMix = field(default_factory=lambda: FractureMix(study=1.0, healed=0.25, distractor=0.1))
+    seed: int = 31
+    workers: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class CropFile:
+    """The crops of one person.
+
+    Attributes
+    ----------
+    hu
+        int16 (crop, slice, row, column).
+    codes
+        uint8, same shape: vertebra label in the low four bits, then fracture of the crop's own vertebra, of another.
+    vertebra, fractured, severity
+        int (crop,): label value, 0 or 1, worst severity or 0.
+    types, mimics
+        bool (crop, type) and (crop, group) of the own vertebra, in the order of `TYPES` and `MIMICS`.
+    """
+
+    hu: np.ndarray
+    codes: np.ndarray
+    vertebra: np.ndarray
+    fractured: np.ndarray
+    severity: np.ndarray
+    types: np.ndarray
+    mimics: np.ndarray
+
+
+def make_fracture_cases(plan: FractureCasePlan, root: Path) -> list[Path]:
+    """Make the missing persons of a plan below `root` and return the folders of all.
+
+    Raises
+    ------
+    ConfigError
+        An anatomy is for evaluation only.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    wanted = [root / f"person_{k:05d}" for k in range(plan.persons)]
+    missing = [k for k, folder in enumerate(wanted) if not folder.is_dir()]
+    if missing:
+        count = len(missing)
+        with ProcessPoolExecutor(plan.workers, mp_context=get_context("forkserver")) as pool:
+            list(pool.map(_make_one, [plan] * count, missing, [root] * count))
+    return wanted
+
+
+def draw_person(plan: FractureCasePlan, number: int) -> PhantomSpec:
+    """Return person `number`: a pure function of the plan and the number."""
+    rng = np.random.default_rng([plan.seed, number])
+    anatomy = plan.crops.anatomies[number % len(plan.crops.anatomies)]
+    spec = with_variants(with_mimics(sample_spec(rng, anatomy=anatomy, field=Field.WHOLE)))
+    if rng.uniform() < plan.untouched:
+        return spec
+    return replace(spec, fractures=_many_fractures(plan, rng))
+
+
+def _many_fractures(plan: FractureCasePlan, rng: np.random.Generator) -> tuple[Fracture, ...]:
+    drawn: dict[int, list[Fracture]] = {}
+    for _ in range(plan.draws):
+        fresh = sample_fractures(rng, mix=plan.mix)
+        broken = {int(f.vertebra) for f in fresh} - drawn.keys()
+        for level in broken:
+            drawn[level] = [f for f in fresh if int(f.vertebra) == level]
+    return tuple(f for level in sorted(drawn) for f in drawn[level])
+
+
+def load_crops(folder: Path) -> CropFile:
+    """Read the crops of one person; pictures are mapped, not read.
+
+    Raises
+    ------
+    ConfigError
+        The folder does not hold what `make_fracture_cases` writes.
+    """
+    try:
+        small = np.load(folder / "truth.npz")
+        truth = {key: small[key] for key in ("vertebra", "fractured", "severity", "types", "mimics")}
+        hu, codes = (np.load(folder / name, mmap_mode="r") for name in ("hu.npy", "codes.npy"))
+        return CropFile(hu, codes, **truth)
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigError(f"{folder}: not the crops of a person ({error}); delete it, and it is made again") from error
+
+
+def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
+    rng = np.random.default_rng([plan.seed, number, 1])
+    spec = draw_person(plan, number)
+    crops = list(crops_of(spec, plan.crops, rng))
+    partial = root / f".person_{number:05d}.partial"
+    partial.mkdir(exist_ok=True)
+    np.save(partial / "hu.npy", np.stack([crop.volume.hu for crop in crops]))
+    np.save(partial / "codes.npy", np.stack([_codes(crop) for crop in crops]))
+    np.savez(partial / "truth.npz", **_truth(crops))  # type: ignore[arg-type]  # names are not numpy's own
+    partial.rename(root / f"person_{number:05d}")
+
+
+def _truth(crops: list[VertebraCrop]) -> dict[str, np.ndarray]:
+    counted = [[t for t in crop.truths if t.vertebra == crop.vertebra] for crop in crops]
+    return {
+        "vertebra": np.array([int(crop.vertebra) for crop in crops]),
+        "fractured": np.array([int(crop.is_fractured) for crop in crops]),
+        "severity": np.array([max((t.severity for t in own), default=0) for own in counted]),
+        "types": np.array([[any(t.type == kind for t in own) for kind in TYPES] for own in counted]),
+        "mimics": np.array([_mimics(crop) for crop in crops]),
+    }
+
+
+def _codes(crop: VertebraCrop) -> np.ndarray:
+    own = [k + 1 for k, truth in enumerate(crop.truths) if truth.vertebra == crop.vertebra]
+    broken = crop.fractures.labels
+    codes = np.minimum(crop.labels.labels, LABEL_BITS).astype(np.uint8)
+    codes |= np.where(np.isin(broken, own), OWN_FRACTURE, 0).astype(np.uint8)
+    codes |= np.where((broken > 0) & ~np.isin(broken, own), OTHER_FRACTURE, 0).astype(np.uint8)
+    return np.asarray(codes, dtype=np.uint8)
+
+
+def _mimics(crop: VertebraCrop) -> list[bool]:
+    kinds = {mimic.kind for mimic in crop.spec.mimics if mimic.vertebra == crop.vertebra}
+    old = (f for f in crop.spec.fractures if f.vertebra == crop.vertebra and f.age is FractureAge.HEALED)
+    if any(old):
+        kinds.add(MimicKind.HEALED_FRACTURE)
+    return [bool(kinds.intersection(group)) for group in MIMIC_GROUPS.values()]
+
+
+__all__ = [
+    "LABEL_BITS",
+    "MIMICS",
+    "MIMIC_GROUPS",
+    "OTHER_FRACTURE",
+    "OWN_FRACTURE",
+    "TYPES",
+    "CropFile",
+    "FractureCasePlan",
+    "draw_person",
+    "load_crops",
+    "make_fracture_cases",
+]

@@ -1,0 +1,226 @@
+"""The training of the fracture stage as a task of the loop: crops of phantoms, turned and degraded at random."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.losses import DiceLoss
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional
+
+from cspine.domain import Vertebra
+from cspine.pipeline import FractureSpec, IntensitySpec, fracture_channels
+from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OTHER_FRACTURE, OWN_FRACTURE, TYPES, CropFile, load_crops
+from cspine.training.fracture_net import FractureNet
+from cspine.training.loop import Batch
+
+MAP_POSITIVE = 5.0
+TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
+
+
+@dataclass(frozen=True)
+class FracturePlan:
+    """How a stored crop becomes a sample.
+
+    Attributes
+    ----------
+    shape
+        Part of the crop that is trained on, multiples of (8, 16, 16); smaller than the whole, to save time.
+    positive
+        Share of samples with a fracture of their own vertebra.
+    turned
+        Share of samples that are turned and scaled; most degrees about each axis, and most scale.
+    noisy, noise_hu, blurred, blur_mm, thick, thick_mm
+        Share of samples with more noise, blur in the plane, thick slices, and how much at most.
+    """
+
+    shape: tuple[int, int, int] = (40, 80, 96)
+    positive: float = 0.5
+    turned: float = 0.6
+    turn_deg: float = 12.0
+    scale: float = 0.1
+    noisy: float = 0.4
+    noise_hu: float = 45.0
+    blurred: float = 0.25
+    blur_mm: float = 0.8
+    thick: float = 0.2
+    thick_mm: float = 1.2
+    intensity: IntensitySpec = field(default_factory=IntensitySpec)
+    fracture: FractureSpec = field(default_factory=FractureSpec)
+
+
+@dataclass(frozen=True)
+class FractureTask:
+    """The fracture network from stored crops."""
+
+    cases: tuple[Path, ...]
+    plan: FracturePlan = field(default_factory=FracturePlan)
+    _overlap: DiceLoss = field(default_factory=lambda: DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0))
+
+    @property
+    def input_name(self) -> str:
+        """The crop with its masks."""
+        return "crop"
+
+    def network(self) -> nn.Module:
+        """Return a fresh network."""
+        return FractureNet(len(TYPES) + len(MIMICS))
+
+    def sample(self, number: int, batch_number: int, seed: int) -> Batch:
+        """Return sample `number`."""
+        rng = np.random.default_rng([seed, 4, number])
+        positives, negatives = _index(self.cases)
+        pool = positives if rng.uniform() < self.plan.positive else negatives
+        person, crop = pool[int(rng.integers(len(pool)))]
+        return draw_sample(_opened(self.cases[person]), int(crop), self.plan, rng)
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return Dice and cross entropy of the map, cross entropy of fracture, type and mimic."""
+        broken, heads = network(batch["crop"])
+        weight = torch.tensor(MAP_POSITIVE, device=broken.device)
+        types = heads[:, 1 : 1 + len(TYPES)]
+        sure = batch["weight"]
+        fractured = batch["fractured"]
+        named = _entropy(types, batch["types"]).mean(1) * fractured * sure
+        return {
+            "dice": self._overlap(broken, batch["map"]),
+            "map": 10 * functional.binary_cross_entropy_with_logits(broken, batch["map"], pos_weight=weight),
+            "fracture": (_entropy(heads[:, 0], fractured) * sure).mean(),
+            "type": TYPE_SHARE * 10 * named.mean(),
+            "mimic": MIMIC_SHARE * _entropy(heads[:, 1 + len(TYPES) :], batch["mimics"]).mean(),
+        }
+
+
+def _entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+@lru_cache(maxsize=2)
+def _index(cases: tuple[Path, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (person, crop) of every crop with and without a fracture of its own vertebra."""
+    pairs: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    for person, folder in enumerate(cases):
+        for crop, fractured in enumerate(_opened(folder).fractured):
+            pairs[0 if fractured else 1].append((person, crop))
+    return np.array(pairs[0]), np.array(pairs[1])
+
+
+@lru_cache(maxsize=4096)
+def _opened(folder: Path) -> CropFile:
+    return load_crops(folder)
+
+
+def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random.Generator) -> Batch:
+    """Return one sample of a stored crop: input (3, D, H, W) and its targets."""
+    vertebra = Vertebra(int(crops.vertebra[number]))
+    hu, codes = _moved(crops.hu[number], crops.codes[number], plan, rng)
+    labels = codes & LABEL_BITS
+    own = _as_outlined(labels == vertebra, vertebra, rng)
+    other = (labels > 0) & (labels != vertebra)
+    hu = _degraded(hu, plan, rng)
+    inside = _inside(hu.shape, rng)
+    hu[~inside] = plan.intensity.pad_hu
+    crop = fracture_channels(hu, own & inside, other & inside, plan.intensity, plan.fracture)
+    broken = (codes & (OWN_FRACTURE | OTHER_FRACTURE)) > 0
+    whole = np.count_nonzero(crops.codes[number] & OWN_FRACTURE)
+    kept = np.count_nonzero((codes & OWN_FRACTURE > 0) & inside)
+    fractured = bool(crops.fractured[number])
+    # Where the cut took most of the fracture away, nobody knows the answer.
+    sure = 1.0 if not fractured or kept > 0.5 * whole * plan_scale(plan) else 0.0
+    return {
+        "crop": torch.from_numpy(np.ascontiguousarray(crop)),
+        "map": torch.from_numpy(_blocked(broken & inside, plan.fracture.map_block)[None]),
+        "fractured": torch.tensor(float(fractured)),
+        "weight": torch.tensor(sure),
+        "types": torch.from_numpy(crops.types[number].astype(np.float32)),
+        "mimics": torch.from_numpy(crops.mimics[number].astype(np.float32)),
+    }
+
+
+def plan_scale(plan: FracturePlan) -> float:
+    """Return the smallest share of a fracture's voxels that scaling leaves."""
+    return float((1 - plan.scale) ** 3)
+
+
+def _moved(
+    hu: np.ndarray, codes: np.ndarray, plan: FracturePlan, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a part of `plan.shape` out of a crop, mirrored and turned at random; HU float32, codes as they are."""
+    size = np.array(hu.shape)
+    spacing = np.array(plan.fracture.spacing_mm)
+    room = np.maximum(size - np.array(plan.shape), 0) / 2
+    shift = rng.uniform(-0.5, 0.5, 3) * room
+    middle = (size - 1) / 2 + shift
+    matrix = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
+    if rng.uniform() < plan.turned:
+        turn = _rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
+        matrix = np.diag(1 / spacing) @ turn @ np.diag(spacing) @ matrix / rng.uniform(1 - plan.scale, 1 + plan.scale)
+        offset = middle - matrix @ ((np.array(plan.shape) - 1) / 2)
+        turned = ndimage.affine_transform(hu.astype(np.float32), matrix, offset, plan.shape, order=1, mode="nearest")
+        return turned, ndimage.affine_transform(codes, matrix, offset, plan.shape, order=0, mode="nearest")
+    start = np.rint(middle - (np.array(plan.shape) - 1) / 2).astype(int)
+    start = np.clip(start, 0, size - np.array(plan.shape))
+    part = tuple(slice(int(a), int(a) + n) for a, n in zip(start, plan.shape, strict=True))
+    step = int(matrix[2, 2])
+    return hu[part][..., ::step].astype(np.float32), np.ascontiguousarray(codes[part][..., ::step])
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    turn = np.eye(3)
+    for axis, angle in enumerate(angles):
+        i, j = [k for k in range(3) if k != axis]
+        one = np.eye(3)
+        one[i, i] = one[j, j] = np.cos(angle)
+        one[i, j], one[j, i] = -np.sin(angle), np.sin(angle)
+        turn = turn @ one
+    return turn
+
+
+def _as_outlined(mask: np.ndarray, vertebra: Vertebra, rng: np.random.Generator) -> np.ndarray:
+    """Return a mask with the errors of the vertebra stage: smooth, a little large or small, the dens missing."""
+    soft = ndimage.gaussian_filter(mask.astype(np.float32), rng.uniform(0.6, 1.6), truncate=2.0)
+    found = soft > rng.uniform(0.3, 0.65)
+    if vertebra is Vertebra.C2 and rng.uniform() < 0.4:
+        rows = np.flatnonzero(found.any(axis=(1, 2)))
+        if len(rows):
+            found[: rows[0] + int(rng.uniform(0.1, 0.5) * len(rows))] = False
+    return np.asarray(found)
+
+
+def _degraded(hu: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
+    spacing = plan.fracture.spacing_mm
+    if rng.uniform() < plan.blurred:
+        sigma = rng.uniform(0, plan.blur_mm)
+        hu = np.asarray(ndimage.gaussian_filter(hu, (0, sigma / spacing[1], sigma / spacing[2]), truncate=2.5))
+    if rng.uniform() < plan.thick:
+        hu = np.asarray(ndimage.gaussian_filter1d(hu, rng.uniform(0, plan.thick_mm) / spacing[0], axis=0, truncate=2.5))
+    out = hu * np.float32(rng.uniform(0.9, 1.12)) + np.float32(rng.uniform(-30, 30))
+    if rng.uniform() < plan.noisy:
+        noise = rng.standard_normal(hu.shape, dtype=np.float32)
+        if rng.uniform() < 0.5:
+            smooth = np.asarray(ndimage.gaussian_filter(noise, (0.4, 0.7, 0.7), truncate=2.0), dtype=np.float32)
+            noise = np.asarray(smooth / smooth.std(), dtype=np.float32)
+        out = out + np.float32(rng.uniform(0, plan.noise_hu)) * noise
+    return np.asarray(out, dtype=np.float32)
+
+
+def _inside(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return the scanned part of a crop: usually all of it."""
+    inside = np.ones(shape, dtype=bool)
+    if rng.uniform() < 0.06:
+        cut = int(rng.uniform(0.05, 0.3) * shape[0])
+        inside[slice(0, cut) if rng.uniform() < 0.5 else slice(shape[0] - cut, None)] = False
+    return inside
+
+
+def _blocked(mask: np.ndarray, block: tuple[int, int, int]) -> np.ndarray:
+    """Return float32 1 in every block of voxels that holds a true one."""
+    d, h, w = (n // b for n, b in zip(mask.shape, block, strict=True))
+    split = mask.reshape(d, block[0], h, block[1], w, block[2])
+    return np.asarray(split.any(axis=(1, 3, 5)), dtype=np.float32)
+
+
+__all__ = ["FracturePlan", "FractureTask", "draw_sample"]

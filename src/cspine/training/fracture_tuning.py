@@ -1,0 +1,120 @@
+"""Calibration, thresholds and operating point of a fracture stage, on phantom studies that run through the pipeline."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cspine.domain import CERVICAL, OutOfScope, Vertebra, WorldBox
+from cspine.evaluation import ErrorLevels, Triage, fit_triage
+from cspine.phantom import Case
+from cspine.pipeline import Analyzer, JudgedVertebra, LocalizeSpec, paint_labels, places_of
+
+MAP_POINTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+
+
+@dataclass(frozen=True, eq=False)
+class TunedStudy:
+    """One tuning study.
+
+    Attributes
+    ----------
+    labels
+        (8,) 0 or 1: study, C1 … C7, as the RSNA set counts.
+    logits
+        (7,) of the network, NaN where no vertebra of that name was judged or it was not seen whole.
+    judged
+        What the network said.
+    boxes
+        Of the true fractures of each level.
+    """
+
+    labels: np.ndarray
+    logits: np.ndarray
+    judged: tuple[JudgedVertebra, ...]
+    boxes: dict[Vertebra, tuple[WorldBox, ...]]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen.
+
+    Attributes
+    ----------
+    point
+        Operating point of the map: the one with the best F1 of places, a hit being a center inside a true box.
+    points
+        F1 at every point that was tried.
+    """
+
+    triage: Triage
+    point: float
+    points: dict[float, float]
+
+
+def study_of(analyzer: Analyzer, case: Case) -> TunedStudy | None:
+    """Run the pipeline on one phantom; ``None`` when it is refused."""
+    try:
+        located = analyzer.locate(case.volume)
+    except OutOfScope:
+        return None
+    labels = paint_labels(located.refined, located.volume.grid, analyzer.threads)
+    judged = analyzer.judge(located, labels)
+    counted = [truth for truth in case.truth.fractures if truth.counted]
+    broken = {truth.vertebra for truth in counted}
+    whole = {r.vertebra for r in located.refined if r.visible_fraction >= analyzer.spec.refine.whole_fraction}
+    logits = np.full(len(CERVICAL), np.nan)
+    for one in judged:
+        if one.vertebra in whole:
+            logits[one.vertebra - Vertebra.C1] = one.logit
+    boxes: dict[Vertebra, tuple[WorldBox, ...]] = {}
+    for truth in counted:
+        if truth.vertebra is not None and truth.box_lps_mm is not None:
+            boxes[truth.vertebra] = (*boxes.get(truth.vertebra, ()), truth.box_lps_mm)
+    y = np.array([int(bool(broken)), *(int(v in broken) for v in CERVICAL)])
+    return TunedStudy(y, logits, tuple(judged), boxes)
+
+
+def tune(
+    studies: Iterable[TunedStudy], localize: LocalizeSpec, chosen_on: str, errors: tuple[ErrorLevels, ErrorLevels]
+) -> Tuned:
+    """Choose everything on tuning studies.
+
+    Parameters
+    ----------
+    errors
+        Accepted shares of wrong answers, of vertebrae and of studies.
+    """
+    kept = list(studies)
+    logits, labels = np.stack([s.logits for s in kept]), np.stack([s.labels for s in kept])
+    triage = fit_triage(logits, labels, chosen_on, level_errors=errors[0], study_errors=errors[1])
+    points = {point: _f1(kept, triage, localize, point) for point in MAP_POINTS}
+    return Tuned(triage, max(points, key=lambda point: points[point]), points)
+
+
+def _f1(studies: Sequence[TunedStudy], triage: Triage, localize: LocalizeSpec, point: float) -> float:
+    """Return the F1 of the places of vertebrae more likely broken than not."""
+    spec = replace(localize, map_threshold=point)
+    hits = shown = wanted = 0
+    for study in studies:
+        wanted += sum(len(boxes) for boxes in study.boxes.values())
+        p = triage.calibration.probability(study.logits)
+        for one in study.judged:
+            if not p[one.vertebra - Vertebra.C1] >= 0.5:
+                continue
+            left = list(study.boxes.get(one.vertebra, ()))
+            for place in places_of(one, spec, at_least_one=True):
+                shown += 1
+                hit = next((box for box in left if _inside(place.box_lps_mm.center_lps_mm, box)), None)
+                if hit is not None:
+                    hits += 1
+                    left.remove(hit)
+    return 2 * hits / max(1, shown + wanted)
+
+
+def _inside(point_lps_mm: tuple[float, float, float], box: WorldBox) -> bool:
+    spans = zip(box.min_lps_mm, point_lps_mm, box.max_lps_mm, strict=True)
+    return all(low <= p <= high for low, p, high in spans)
+
+
+__all__ = ["MAP_POINTS", "Tuned", "TunedStudy", "study_of", "tune"]

@@ -1,0 +1,252 @@
+"""The recipe of the fracture stage: phantom crops → network → calibration through the whole pipeline → bundle.
+
+The vertebra stage is that of an existing bundle. Every step leaves its result in the run folder and is skipped when it
+is there.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cspine import __version__
+from cspine.domain import CERVICAL, ConfigError
+from cspine.evaluation import (
+    RSNA_PRIORS,
+    ConformalRule,
+    ErrorLevels,
+    LogitCalibration,
+    StudyHead,
+    Triage,
+)
+from cspine.models import ManifestParts, ModelBundle, load_bundle, write_bundle
+from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, PipelineSpec
+from cspine.training.export import ExportedGraph, compared, to_onnx
+from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make_fracture_cases
+from cspine.training.fracture_net import INPUTS
+from cspine.training.fracture_task import FracturePlan, FractureTask
+from cspine.training.fracture_tuning import Tuned, study_of, tune
+from cspine.training.loop import LoopConfig, fit
+from cspine.workflow import EvaluationPlan, make_evaluation_cases
+
+Say = Callable[[str], None]
+CARD = """# {name} {version}
+
+Research use only. Not a medical device. **All fracture figures are phantom figures.**
+
+Finds and names C1–C7, outlines them, says how much of each is in view, and judges each for fractures: a calibrated
+probability, a decision (rule-in, uncertain, rule-out), where, which type, and what it might be instead.
+
+- Vertebra stage: the networks of bundle {vertebrae}.
+- Fracture stage: trained on vertebra crops of {persons} phantom persons ({scans} scans each), anatomies {anatomies},
+  fracture and scanner family A; {steps} steps of {batch} crops; seed {seed}.
+- Calibration and thresholds: {chosen_on}; never the test set. They are phantom levels until they are recalibrated on a
+  site's own studies.
+- Never trained on: patients with fractures (none were at hand), the UMTRI anatomy, fracture and scanner family B.
+- Made by `cspine train fractures`; figures by `cspine evaluate fractures`, see `docs/experiments/fractures.md`.
+
+Never assessed: ligaments, alignment and dislocation, cord, skull base, T1 and below, ribs.
+"""
+
+
+@dataclass(frozen=True)
+class FractureRecipe:
+    """How the fracture stage of the shipped bundle is made.
+
+    Attributes
+    ----------
+    cases
+        Which crops are drawn.
+    plan
+        How they become samples.
+    loop
+        The training.
+    tuning
+        Phantom studies for calibration and thresholds: cases of each anatomy, family A, persons that did not train.
+    tuning_seed
+        Theirs.
+    localize
+        From maps to findings.
+    level_errors, study_errors
+        Accepted shares of wrong answers, of vertebrae and of studies.
+    """
+
+    name: str = "cspine"
+    version: str = "3"
+    cases: FractureCasePlan = field(default_factory=FractureCasePlan)
+    plan: FracturePlan = field(default_factory=FracturePlan)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=2400, batch=6, learning_rate=2e-3, threads=1, save_every=100, channels_last=False
+        )
+    )
+    tuning: int = 30
+    tuning_seed: int = 501
+    localize: LocalizeSpec = field(default_factory=LocalizeSpec)
+    level_errors: ErrorLevels = field(default_factory=lambda: ErrorLevels(0.05, 0.02))
+    study_errors: ErrorLevels = field(default_factory=lambda: ErrorLevels(0.05, 0.05))
+
+    def tuning_plans(self) -> tuple[EvaluationPlan, ...]:
+        """Return the phantom studies that tune, a plan for each anatomy."""
+        return tuple(
+            EvaluationPlan(
+                cases=self.tuning,
+                anatomy=anatomy,
+                family="A",
+                seed=self.tuning_seed + k,
+                finest_mm=1.0,
+                pixel_mm=0.7,
+                fractured=True,
+                workers=self.cases.workers,
+            )
+            for k, anatomy in enumerate(self.cases.crops.anatomies)
+        )
+
+    @property
+    def chosen_on(self) -> str:
+        """Name of the tuning set."""
+        names = " and ".join(Path(a).name for a in self.cases.crops.anatomies)
+        each = (
+            f"{self.tuning} PHANTOM studies of each of {names}"
+            if len(self.cases.crops.anatomies) > 1
+            else (f"{self.tuning} PHANTOM studies, {names}")
+        )
+        return f"{each}, family A, seed {self.tuning_seed}"
+
+
+def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, say: Say) -> ModelBundle:
+    """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
+
+    Parameters
+    ----------
+    vertebrae
+        Its vertebra networks go into the new bundle.
+
+    Raises
+    ------
+    ConfigError
+        The run folder belongs to another recipe.
+    """
+    _remember(recipe, vertebrae, run)
+    if (run / "bundle").exists():
+        return load_bundle(run / "bundle")
+    cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
+    say(f"crops of {len(cases)} phantom persons")
+    network = _trained(recipe, cases, run / "fracture", say)
+    untuned = _bundle(recipe, vertebrae, network, run / "bundle-untuned", None)
+    tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.loop.threads), say)
+    return _bundle(recipe, vertebrae, network, run / "bundle", tuned)
+
+
+def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
+    studies = []
+    for plan in recipe.tuning_plans():
+        for _, case in make_evaluation_cases(plan):
+            study = study_of(analyzer, case)
+            if study is not None:
+                studies.append(study)
+            say(f"tuning: {len(studies)} studies")
+    return tune(studies, recipe.localize, recipe.chosen_on, (recipe.level_errors, recipe.study_errors))
+
+
+def _trained(recipe: FractureRecipe, cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
+    task = FractureTask(cases, recipe.plan)
+    done = run / "averaged.pt"
+    if not done.exists():
+
+        def report(step: int, parts: dict[str, float]) -> None:
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "skipped")
+            say(f"fracture {step}/{recipe.loop.steps}  {figures}")
+
+        torch.save(fit(task, recipe.loop, run, report=report).state_dict(), done)
+    network = task.network()
+    network.load_state_dict(torch.load(done, weights_only=True))
+    return network.eval()
+
+
+def export_fracture(network: nn.Module, spec: FractureSpec) -> ExportedGraph:
+    """Export the fracture network with a free batch."""
+    batch = torch.export.Dim("vertebrae", min=1, max=64)
+    generator = torch.Generator().manual_seed(0)
+    example, other = (torch.randn(n, INPUTS, *spec.shape, generator=generator) for n in (2, 1))
+    names = ["map", "heads"]
+    graph = to_onnx(network, example, ({0: batch},), (["crop"], names))
+    return ExportedGraph(graph, compared(network, graph, ("crop", names), (example, other)))
+
+
+def _bundle(
+    recipe: FractureRecipe, vertebrae: ModelBundle, network: nn.Module, folder: Path, tuned: Tuned | None
+) -> ModelBundle:
+    if folder.exists():
+        return load_bundle(folder)
+    old = vertebrae.manifest
+    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=recipe.plan.fracture, localize=recipe.localize)
+    exported = export_fracture(network, recipe.plan.fracture)
+    triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
+    graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}
+    parts = ManifestParts(
+        name=recipe.name,
+        version=recipe.version,
+        created_by=f"cspine {__version__}",
+        precision=old.precision,
+        labels={**old.labels, "types": TYPES, "mimics": MIMICS},
+        preprocess=spec.to_manifest(),
+        parity={**{n: old.parity[n] for n in graphs}, "fracture": exported.parity},
+        calibration=triage.document(),
+        thresholds={"map": point, "chosen_on": triage.chosen_on},
+        training={
+            "vertebrae": {"bundle": vertebrae.id, **dict(old.training)},
+            "fractures": _document(recipe),
+            "map_points": {} if tuned is None else {f"{k:g}": round(v, 4) for k, v in tuned.points.items()},
+        },
+    )
+    card = CARD.format(
+        name=recipe.name,
+        version=recipe.version,
+        vertebrae=vertebrae.short_id,
+        persons=recipe.cases.persons,
+        scans=recipe.cases.crops.scans,
+        anatomies=" and ".join(Path(a).name for a in recipe.cases.crops.anatomies),
+        steps=recipe.loop.steps,
+        batch=recipe.loop.batch,
+        seed=recipe.cases.seed,
+        chosen_on=triage.chosen_on,
+    )
+    return write_bundle(folder, parts, {**graphs, "fracture": exported.onnx}, card)
+
+
+_NO_RULE = ConformalRule(None, None, ErrorLevels(), 0, 0)
+UNTUNED = Triage(
+    calibration=LogitCalibration(),
+    priors=RSNA_PRIORS,
+    level_rules=(_NO_RULE,) * len(CERVICAL),
+    study_rule=_NO_RULE,
+    head=StudyHead((1.0, *(0.0,) * 6), 0.0, (-2.0,) * len(CERVICAL)),
+    head_calibration=LogitCalibration(),
+    chosen_on="nothing: not tuned",
+)
+"""Says nothing: every vertebra is uncertain."""
+
+
+def _document(recipe: FractureRecipe) -> dict[str, Any]:
+    """Return the recipe as plain JSON; anatomy folders by name only."""
+    crops = replace(recipe.cases.crops, anatomies=tuple(Path(a).name for a in recipe.cases.crops.anatomies))
+    plain = replace(recipe, cases=replace(recipe.cases, crops=crops))
+    document: dict[str, Any] = json.loads(json.dumps(asdict(plain)))
+    return document
+
+
+def _remember(recipe: FractureRecipe, vertebrae: ModelBundle, run: Path) -> None:
+    path = run / "recipe.json"
+    document = {"recipe": _document(recipe), "vertebrae": vertebrae.id}
+    if path.exists() and json.loads(path.read_text()) != document:
+        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2))
+
+
+__all__ = ["UNTUNED", "FractureRecipe", "export_fracture", "train_fractures"]

@@ -1,0 +1,202 @@
+"""The fracture stage is trained from stored crops, exported beside a vertebra stage and tuned through the pipeline."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cspine.domain import CERVICAL, ConfigError, GroundTruth, LabelMap, Vertebra
+from cspine.evaluation import ErrorLevels
+from cspine.models import load_bundle
+from cspine.phantom import Case, CropPlan
+from cspine.pipeline import Analyzer, LocalizeSpec
+from cspine.training import LoopConfig
+from cspine.training.fracture_cases import (
+    MIMIC_GROUPS,
+    MIMICS,
+    OTHER_FRACTURE,
+    OWN_FRACTURE,
+    TYPES,
+    FractureCasePlan,
+    draw_person,
+    load_crops,
+    make_fracture_cases,
+)
+from cspine.training.fracture_net import FractureNet
+from cspine.training.fracture_task import FracturePlan, FractureTask, draw_sample
+from cspine.training.fracture_tuning import MAP_POINTS, TunedStudy, study_of, tune
+from cspine.training.fractures import FractureRecipe, train_fractures
+from cspine.training.loop import fit
+from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own dependencies warn about themselves
+
+SHAPE = (44, 84, 100)
+ONE = LoopConfig(steps=2, batch=2, workers=0, threads=1, save_every=1, channels_last=False)
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crops of a person made of blocks: the first is broken, the second is not."""
+    folder = tmp_path_factory.mktemp("cases") / "person_00000"
+    folder.mkdir()
+    hu = np.full((2, *SHAPE), 40, dtype=np.int16)
+    codes = np.zeros((2, *SHAPE), dtype=np.uint8)
+    body = np.s_[:, 14:30, 20:60, 30:70]
+    hu[body], codes[body] = 600, int(Vertebra.C5)
+    hu[0, 20:23, 20:60, 30:70] = 50
+    codes[0, 20:23, 20:60, 30:70] |= OWN_FRACTURE
+    codes[1, 2:5, 2:30, 2:30] = int(Vertebra.C4) | OTHER_FRACTURE
+    np.save(folder / "hu.npy", hu)
+    np.save(folder / "codes.npy", codes)
+    truth = {
+        "vertebra": np.array([5, 5]),
+        "fractured": np.array([1, 0]),
+        "severity": np.array([4, 0]),
+        "types": np.eye(2, len(TYPES), 3, dtype=bool),
+        "mimics": np.zeros((2, len(MIMICS)), dtype=bool),
+    }
+    np.savez(folder / "truth.npz", **truth)
+    return folder
+
+
+def test_persons_carry_several_fractures_of_the_family_that_may_train() -> None:
+    plan = FractureCasePlan(untouched=0.3)
+    drawn = [draw_person(plan, k) for k in range(40)]
+    assert drawn[3] == draw_person(plan, 3)
+    assert {f.family for person in drawn for f in person.fractures} == {"A"}
+    levels = [len({f.vertebra for f in person.fractures}) for person in drawn]
+    assert 2 < np.mean([n for n in levels if n]) < 5
+    assert 4 <= levels.count(0) <= 20
+
+
+def test_what_only_evaluates_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="evaluation only"):
+        FractureCasePlan(crops=CropPlan(anatomies=(str(tmp_path / "umtri-cspine"),)))
+
+
+def test_every_mimic_of_the_phantom_has_a_name_in_the_findings() -> None:
+    kinds = [kind for group in MIMIC_GROUPS.values() for kind in group]
+    assert len(kinds) == len(set(kinds)) == len(type(kinds[0]))
+
+
+@pytest.mark.slow
+def test_crops_of_a_person_are_stored_once(tmp_path: Path) -> None:
+    plan = FractureCasePlan(
+        persons=1, crops=CropPlan(scans=1, shape=(24, 32, 40), spacing_mm=(2.0, 2.0, 2.0)), workers=1
+    )
+    (folder,) = make_fracture_cases(plan, tmp_path)
+    crops = load_crops(folder)
+    assert crops.hu.shape == crops.codes.shape == (7, 24, 32, 40)
+    assert sorted(crops.vertebra) == [int(v) for v in CERVICAL]
+    for k in range(7):
+        assert bool(crops.fractured[k]) == bool((crops.codes[k] & OWN_FRACTURE).any())
+        assert bool(crops.fractured[k]) == bool(crops.types[k].any())
+    before = (folder / "hu.npy").stat().st_mtime_ns
+    make_fracture_cases(plan, tmp_path)
+    assert (folder / "hu.npy").stat().st_mtime_ns == before
+
+
+def test_a_torn_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not the crops of a person"):
+        load_crops(tmp_path)
+
+
+def test_a_sample_keeps_the_break_and_its_label_together(person: Path) -> None:
+    crops, plan = load_crops(person), FracturePlan()
+    for seed in range(12):
+        sample = draw_sample(crops, 0, plan, np.random.default_rng(seed))
+        assert sample["crop"].shape == (3, *plan.shape)
+        assert sample["map"].shape == (1, plan.shape[0], plan.shape[1] // 2, plan.shape[2] // 2)
+        assert sample["fractured"] == 1
+        assert (sample["weight"] == 1) == (sample["map"].sum() > 500)
+        low = sample["crop"][0][sample["map"][0].repeat_interleave(2, 1).repeat_interleave(2, 2) > 0]
+        assert low.mean() < sample["crop"][0][sample["crop"][1] > 0.9].mean()
+    whole = draw_sample(crops, 1, replace(plan, turned=0.0), np.random.default_rng(0))
+    assert whole["fractured"] == 0
+    assert whole["weight"] == 1
+
+
+def test_training_lowers_the_loss_of_the_map(person: Path, tmp_path: Path) -> None:
+    task = FractureTask((person,), FracturePlan(shape=(16, 48, 64)))
+    said: list[float] = []
+    config = replace(ONE, steps=30, log_every=10, learning_rate=2e-3, warmup=5)
+    fit(task, config, tmp_path / "run", report=lambda _, parts: said.append(parts["map"]))
+    assert said[-1] < 0.8 * said[0]
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert saved["step"] == 30
+
+
+def test_the_network_judges_crops_of_any_allowed_size() -> None:
+    network = FractureNet(3).eval()
+    for shape in ((16, 32, 48), (24, 48, 32)):
+        broken, heads = network(torch.zeros(2, 3, *shape))
+        assert broken.shape == (2, 1, shape[0], shape[1] // 2, shape[2] // 2)
+        assert heads.shape == (2, 4)
+
+
+@pytest.mark.slow
+def test_the_recipe_makes_a_bundle_that_sees_and_tells(
+    person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), loop=ONE, tuning=1)
+    said: list[str] = []
+    run = tmp_path / "run"
+    (run / "cases").mkdir(parents=True)
+    (run / "cases" / "person_00000").symlink_to(person)
+    cases = iter([coded_study(True), coded_study(False), coded_study(True), coded_study(False)])
+    monkeypatch.setattr("cspine.training.fractures.make_evaluation_cases", lambda _: ((None, c) for c in cases))
+    vertebrae = coded_bundle(tmp_path / "vertebrae")
+    bundle = train_fractures(recipe, run, vertebrae, said.append)
+    assert "tuning: 4 studies" in said
+    assert bundle.manifest.training["vertebrae"]["bundle"] == vertebrae.id
+    assert "PHANTOM" in bundle.manifest.thresholds["chosen_on"]
+    assert bundle.manifest.labels["mimics"] == MIMICS
+    assert "phantom figures" in bundle.card()
+    findings = Analyzer(bundle, threads=2).analyze(coded_case()[0]).findings
+    assert all(f.probability is not None for f in findings.vertebrae)
+    assert train_fractures(recipe, run, vertebrae, said.append).id == load_bundle(run / "bundle").id
+    with pytest.raises(ConfigError, match="another recipe"):
+        train_fractures(replace(recipe, version="0"), run, vertebrae, said.append)
+
+
+def coded_study(broken: bool) -> Case:
+    """Return a coded neck as a case, its C4 broken or not."""
+    volume, labels, truth = broken_case()[:3] if broken else coded_case()
+    empty = LabelMap(volume.grid, np.zeros_like(labels.labels))
+    return Case(volume, labels, truth, empty, empty)
+
+
+def test_tuning_finds_the_rule_and_the_point_that_part_broken_from_whole(tmp_path: Path) -> None:
+    analyzer = Analyzer(coded_fracture_bundle(tmp_path / "bundle"), threads=2)
+    pair = [study_of(analyzer, coded_study(broken)) for broken in (True, False)]
+    assert all(study is not None for study in pair)
+    kept = [study for study in pair if study is not None]
+    assert kept[0].labels.tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
+    assert kept[0].logits[3] > 0 > kept[1].logits[3]
+    assert not np.isnan(kept[0].logits).any()
+    errors = ErrorLevels(0.1, 0.1)
+    tuned = tune([study for _ in range(12) for study in kept], LocalizeSpec(), "coded", (errors, errors))
+    assert tuned.points.keys() == set(MAP_POINTS)
+    assert tuned.points[tuned.point] == 1.0
+    rule = tuned.triage.level_rules[0]
+    assert rule.rule_out_below is not None
+    assert rule.rule_in_above is not None
+
+
+def test_a_refused_study_does_not_tune(tmp_path: Path) -> None:
+    analyzer = Analyzer(coded_fracture_bundle(tmp_path / "bundle"), threads=2)
+    case = coded_study(broken=False)
+    air = replace(case.volume, hu=np.full_like(case.volume.hu, -1000))
+    assert study_of(analyzer, replace(case, volume=air)) is None
+
+
+def test_levels_without_their_own_vertebra_stay_unknown(tmp_path: Path) -> None:
+    analyzer = Analyzer(coded_fracture_bundle(tmp_path / "bundle"), threads=2)
+    volume, labels, truth = coded_case(bottom=Vertebra.C5)
+    empty = LabelMap(volume.grid, np.zeros_like(labels.labels))
+    study = study_of(analyzer, Case(volume, labels, GroundTruth(truth.vertebrae), empty, empty))
+    assert isinstance(study, TunedStudy)
+    assert np.isnan(study.logits).tolist() == [False] * 5 + [True] * 2
