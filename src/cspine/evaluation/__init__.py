@@ -9,6 +9,7 @@ from cspine.evaluation.acceptance import (
     Verdict,
     check_study,
 )
+from cspine.evaluation.boxes import LEAST_SIDE_MM, around, at_least, centers_inside, corners, linked_in_z, overlaps
 from cspine.evaluation.calibration import (
     Calibration,
     IsotonicCalibration,
@@ -20,6 +21,16 @@ from cspine.evaluation.calibration import (
     read_calibration,
 )
 from cspine.evaluation.conformal import ConformalRule, ErrorLevels, fit_rule, least_cases, read_rule
+from cspine.evaluation.decisions import predictive_values
+from cspine.evaluation.detector import (
+    DetectorEvaluation,
+    EvaluationSettings,
+    Plot,
+    PlotPoint,
+    WorstCase,
+    evaluate_detector,
+)
+from cspine.evaluation.froc import HIT_IOU, FreeResponse, Hit, MatchedBox, match_boxes
 from cspine.evaluation.intervals import Estimate, bootstrap_ci, wilson
 from cspine.evaluation.necks import NeckCheck, check_neck, cord_axis
 from cspine.evaluation.prevalence import (
@@ -30,7 +41,13 @@ from cspine.evaluation.prevalence import (
     read_priors,
     shifted,
 )
+from cspine.evaluation.ranking import Curve, DeLong, Ranking, delong, roc_auc
+from cspine.evaluation.readers import ReaderCalls
+from cspine.evaluation.reliability import Reliability, ReliabilityBin
+from cspine.evaluation.resampling import resampled, study_draws
+from cspine.evaluation.rows import ALL_TARGETS, VERTEBRA, Figure, Rows, Section, rows_of
 from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
+from cspine.evaluation.scored import TARGETS, FoundBox, ScoredSet, StudyAnswer, StudyTruth, TrueBox
 from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
 from cspine.evaluation.triage import Triage, TriageAnswer, fit_triage, read_triage, study_decision
 from cspine.evaluation.two_classes import Confusion, RiskCoverage, best_threshold, confusion, risk_coverage
@@ -45,40 +62,73 @@ from cspine.evaluation.vertebrae import (
 )
 
 __all__ = [
+    "ALL_TARGETS",
     "CENTER_LIMIT_MM",
+    "HIT_IOU",
+    "LEAST_SIDE_MM",
     "RSNA_PRIORS",
+    "TARGETS",
     "TRAUMA_PREVALENCE",
+    "VERTEBRA",
     "AcceptanceRecord",
     "Calibration",
     "CaseScore",
     "Check",
     "ConformalRule",
     "Confusion",
+    "Curve",
+    "DeLong",
+    "DetectorEvaluation",
     "ErrorLevels",
     "Estimate",
+    "EvaluationSettings",
     "Expectation",
     "ExpectedFracture",
     "ExpectedLevel",
+    "Figure",
+    "FoundBox",
+    "FreeResponse",
+    "Hit",
     "IsotonicCalibration",
     "LogitCalibration",
+    "MatchedBox",
     "NeckCheck",
     "Normalization",
+    "Plot",
+    "PlotPoint",
     "Priors",
+    "Ranking",
+    "ReaderCalls",
+    "Reliability",
+    "ReliabilityBin",
     "RiskCoverage",
+    "Rows",
+    "ScoredSet",
+    "Section",
+    "StudyAnswer",
     "StudyHead",
+    "StudyTruth",
     "Triage",
     "TriageAnswer",
+    "TrueBox",
     "Verdict",
     "VertebraScore",
     "VertebraSummary",
+    "WorstCase",
+    "around",
+    "at_least",
     "best_threshold",
     "bootstrap_ci",
+    "centers_inside",
     "check_neck",
     "check_study",
     "choose_calibration",
     "confusion",
     "cord_axis",
+    "corners",
+    "delong",
     "dice",
+    "evaluate_detector",
     "fit_isotonic",
     "fit_logistic",
     "fit_rule",
@@ -86,19 +136,27 @@ __all__ = [
     "fit_temperature",
     "fit_triage",
     "least_cases",
+    "linked_in_z",
+    "match_boxes",
     "noisy_or",
+    "overlaps",
+    "predictive_values",
     "priors_of",
     "read_calibration",
     "read_priors",
     "read_rule",
     "read_study_head",
     "read_triage",
+    "resampled",
     "risk_coverage",
+    "roc_auc",
+    "rows_of",
     "rsna_column_losses",
     "rsna_log_loss",
     "score_case",
     "shifted",
     "study_decision",
+    "study_draws",
     "submitted_probability",
     "summarize",
     "wilson",

@@ -53,7 +53,7 @@ def rsna_log_loss(
     ValueError
         Another shape, no study, a label that is not 0 or 1, or a probability outside 0 … 1.
     """
-    weight_ST, loss_ST = _weighted(np.asarray(labels), np.asarray(probabilities, dtype=np.float64))
+    weight_ST, loss_ST = weighted_losses(np.asarray(labels), np.asarray(probabilities, dtype=np.float64))
     how = Normalization(normalization)
     if how is Normalization.GLOBAL:
         return float((weight_ST * loss_ST).sum() / weight_ST.sum())
@@ -65,7 +65,7 @@ def rsna_log_loss(
 
 def rsna_column_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the weighted log loss within each column (8,): overall, C1 … C7; raises as `rsna_log_loss`."""
-    weight_ST, loss_ST = _weighted(np.asarray(labels), np.asarray(probabilities, dtype=np.float64))
+    weight_ST, loss_ST = weighted_losses(np.asarray(labels), np.asarray(probabilities, dtype=np.float64))
     losses: np.ndarray = (weight_ST * loss_ST).sum(axis=0) / weight_ST.sum(axis=0)
     return losses
 
@@ -76,8 +76,8 @@ def submitted_probability(probability: np.ndarray) -> np.ndarray:
     return entry
 
 
-def _weighted(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights and losses (S, T) of checked input."""
+def weighted_losses(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and unweighted losses (S, T); raises as `rsna_log_loss`."""
     if labels.ndim != 2 or labels.shape[1] != TARGET_COUNT or labels.shape != probabilities.shape:
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape} must both be (studies, 8)")
     if not len(labels):
