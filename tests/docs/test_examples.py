@@ -21,6 +21,8 @@ def _parse(words: list[str]) -> None:
     """Parse a call of `cspine` as the program would, without running it."""
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if words[0] not in command.commands and hasattr(command, "default"):
+            words = [command.default, *words]
         assert words[0] in command.commands, f"no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]
     context = command.context_class(command, info_name="cspine")

@@ -23,6 +23,7 @@ from cspine.evaluation import (
     predictive_values,
     rsna_log_loss,
     submitted_probability,
+    wilson,
 )
 
 IN, OUT, DOUBT, NONE = Decision.RULE_IN, Decision.RULE_OUT, Decision.UNCERTAIN, Decision.NOT_ASSESSED
@@ -87,6 +88,25 @@ def test_decisions_of_studies_by_hand(few, name, value, n):
     assert (found.value, found.n) == (pytest.approx(value), n)
 
 
+def test_what_did_not_happen_still_has_an_upper_limit(few):
+    """Of 2 studies without a fracture one was ruled out; of C3, never fractured and never ruled in, 6 of 6."""
+    missed = few.find(Section.DECISIONS, "not fractured called rule-in", "C3")
+    assert (missed.value, missed.low) == (0.0, 0.0)
+    assert missed.high == pytest.approx(wilson(0, 6).high)
+    level = few.find(Section.BOXES, "level right, of right boxes", "box", "IoU > 0.2")
+    assert (level.value, level.low) == (1.0, pytest.approx(wilson(1, 1).low))
+    npv = few.find(Section.DECISIONS, "NPV of rule-out at 5%", "C3")
+    assert math.isnan(npv.value)
+
+
+def test_a_value_of_an_answer_that_was_never_wrong_has_a_lower_limit(few):
+    """C7: 2 fractured, one ruled out, one refused; C2: 1 fractured, ruled in; 5 others, of which 3 were ruled out."""
+    npv = few.find(Section.DECISIONS, "NPV of rule-out at 10%", "C2")
+    good, bad = wilson(3, 5), wilson(0, 1)
+    assert npv.value == 1.0
+    assert npv.low == pytest.approx(0.9 * good.low / (0.9 * good.low + 0.1 * bad.high))
+
+
 def test_every_denominator_of_levels_counts_what_was_refused(few):
     assert few.find(Section.DECISIONS, "sensitivity", "vertebra").n == 4
     assert few.find(Section.DECISIONS, "abstention", "vertebra").value == pytest.approx(8 / 42)
@@ -108,7 +128,7 @@ def test_the_loss_is_that_of_the_challenge_in_all_normalizations(few):
 
 def test_boxes_leave_out_the_study_without_a_table_and_state_their_point(few):
     """Known boxes: a, b, d; found: one right, one false, in five studies."""
-    at = few.find(Section.BOXES, "sensitivity at 1 false boxes per study", "box", "IoU > 0.2")
+    at = few.find(Section.BOXES, "sensitivity at 1 false per study", "box", "IoU > 0.2")
     assert (at.value, at.n) == (pytest.approx(1 / 3), 3)
     assert few.find(Section.BOXES, "PPV, boxes of levels ruled in", "box", "center inside").value == 0.5
     assert few.find(Section.BOXES, "level right, of right boxes", "box", "IoU > 0.2").value == 1.0

@@ -1,10 +1,12 @@
 """`cspine evaluate`: figures with intervals, on data with known truth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from cspine.cli import evaluate_studies
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Bundle, Threads, Verbose, default_threads
 
@@ -12,7 +14,21 @@ if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
     from cspine.evaluation import CaseScore, VertebraSummary
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Score a bundle on data with known truth.")
+
+class _Group(TyperGroup):
+    """``cspine evaluate BUNDLE …`` is ``cspine evaluate studies BUNDLE …``."""
+
+    default = "studies"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own = not args or args[0] in self.commands or "--metric" in args or args[0] in ctx.help_option_names
+        return super().parse_args(ctx, args if own else [self.default, *args])
+
+
+app = typer.Typer(
+    cls=_Group, rich_markup_mode=None, no_args_is_help=True, help="Score a detector, or its parts, on known truth."
+)
+app.command("studies")(evaluate_studies.studies)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from cspine.datasets.acceptance_folder import AcceptanceStudy, AcceptanceSuite, read_suite
 from cspine.datasets.acceptance_suite import SuiteStudy, acceptance_studies, write_acceptance
+from cspine.datasets.given_answers import read_answer, read_answers, read_readers
 from cspine.datasets.gray import LOW_CONTRAST, WINDOWS, slice_contrast, window_named
+from cspine.datasets.known_truth import KnownStudy, described, read_known
 from cspine.datasets.labeled_study import (
     LabeledStudy,
     PlacedBox,
@@ -30,6 +32,7 @@ from cspine.datasets.phantom_studies import write_phantoms
 from cspine.datasets.phantom_truth import phantom_header, truth_document
 from cspine.datasets.rsna_layout import RsnaOptions
 from cspine.datasets.rsna_study import RsnaCase, write_rsna
+from cspine.datasets.traits import measured_noise_hu, noise_group
 
 if TYPE_CHECKING:
     from cspine.datasets.audit import Audited, Kind, Suspicion, audit_set
@@ -118,6 +121,7 @@ __all__ = [
     "ImagePlan",
     "IndexRun",
     "Kind",
+    "KnownStudy",
     "LabeledStudy",
     "Layout",
     "Leak",
@@ -156,6 +160,7 @@ __all__ = [
     "asked_rows",
     "audit_set",
     "check_leaks",
+    "described",
     "duplicates_of",
     "explore_set",
     "export_images",
@@ -177,17 +182,23 @@ __all__ = [
     "level_overlaps",
     "make_submission",
     "mask_on",
+    "measured_noise_hu",
     "nifti_bytes",
+    "noise_group",
     "open_or_make_index",
     "parse_rule",
     "phantom_header",
     "place_study",
     "prepare_set",
     "problems_of",
+    "read_answer",
+    "read_answers",
     "read_index",
+    "read_known",
     "read_leaks",
     "read_prepared",
     "read_probabilities",
+    "read_readers",
     "read_split",
     "read_study",
     "read_submission",

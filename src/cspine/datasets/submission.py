@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cspine.datasets.csv_rows import probability_of, read_rows
 from cspine.datasets.index import TARGETS, UID
 from cspine.datasets.index.csvfiles import TEST_FILE, TRAIN_FILE, read_labels, read_test
 from cspine.datasets.index.schema import Problem
@@ -81,11 +82,11 @@ def read_probabilities(place: Path) -> dict[str, dict[str, float | None]]:
     if place.is_dir():
         return _from_findings(place)
     found: dict[str, dict[str, float | None]] = {}
-    for number, row in _table(place, (UID, *TARGETS)):
+    for number, row in read_rows(place, (UID, *TARGETS)):
         uid = row[UID]
         if uid in found:
             raise InputError(f"{place}, row {number}: a second row for study {uid}")
-        found[uid] = {name: _probability(row[name], f"{place}, row {number}, {name}") for name in TARGETS}
+        found[uid] = {name: probability_of(row[name], f"{place}, row {number}, {name}") for name in TARGETS}
     return found
 
 
@@ -142,14 +143,14 @@ def read_submission(path: Path) -> dict[str, dict[str, float]]:
         A row names no target, stands there twice, or holds no probability.
     """
     found: dict[str, dict[str, float]] = {}
-    for number, row in _table(path, _HEAD):
+    for number, row in read_rows(path, _HEAD):
         where = f"{path}, row {number}"
         uid, _, target = row["row_id"].partition("_")
         if target not in TARGETS:
             raise InputError(
                 f"{where}: row_id {row['row_id']!r} is no <study>_<target>; known are {', '.join(TARGETS)}"
             )
-        q = _probability(row["fractured"], f"{where}, fractured")
+        q = probability_of(row["fractured"], f"{where}, fractured")
         if q is None or target in found.setdefault(uid, {}):
             raise InputError(f"{where}: {'is empty' if q is None else 'stands there twice'}")
         found[uid][target] = q
@@ -209,34 +210,3 @@ def _from_findings(folder: Path) -> dict[str, dict[str, float | None]]:
     if not found:
         raise NoImages(f"{folder}: no findings.json below it")
     return found
-
-
-def _table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, row) for row in reader]
-            present = reader.fieldnames or []
-    except OSError as error:
-        raise NoImages(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is no CSV: {error}") from error
-    missing = [name for name in columns if name not in present]
-    if missing:
-        raise InputError(f"{path}: has no column {missing[0]}; it has {', '.join(present)}")
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise InputError(f"{path}, row {number}: has not the {len(present)} cells of the head line")
-    return rows
-
-
-def _probability(cell: str, where: str) -> float | None:
-    if not cell.strip():
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise InputError(f"{where}: {cell!r} is no probability, 0 … 1")
-    return value

@@ -7,7 +7,7 @@ import numpy as np
 from cspine.domain import Decision
 from cspine.evaluation.intervals import Estimate
 from cspine.evaluation.ranking import Ranking
-from cspine.evaluation.resampling import Statistic, quotient, resampled
+from cspine.evaluation.resampling import Statistic, at_the_edge, quotient, resampled
 from cspine.evaluation.rows import Figure, Rows, Section
 
 PREVALENCES = (0.02, 0.05, 0.10)
@@ -68,11 +68,12 @@ def operating_figures(rows: Rows) -> Iterator[Figure]:
     ranking = Ranking(rows.labels, rows.probabilities)
     for point in POINTS:
         sides = (
-            (f"sensitivity at {point:.0%} specificity", ranking.sensitivity_at(point), (rows.labels == 1).sum()),
-            (f"specificity at {point:.0%} sensitivity", ranking.specificity_at(point), (rows.labels == 0).sum()),
+            (f"sensitivity at {point:.0%} specificity", ranking.sensitivity_at(point), rows.labels == 1),
+            (f"specificity at {point:.0%} sensitivity", ranking.specificity_at(point), rows.labels == 0),
         )
-        for name, statistic, n in sides:
-            yield Figure(Section.OPERATING, name, rows.target, resampled(statistic, rows.weights, int(n)))
+        for name, statistic, among in sides:
+            estimate = resampled(statistic, rows.weights, int(among.sum()))
+            yield Figure(Section.OPERATING, name, rows.target, at_the_edge(estimate, rows.studies_of(among)))
         for prevalence in PREVALENCES:
             for name, side in (("PPV", 0), ("NPV", 1)):
                 worth = _worth(ranking.sensitivity_at(point), point, prevalence, side)
@@ -86,7 +87,10 @@ def _worth(sensitivity: Statistic, specificity: float, prevalence: float, side: 
 
 
 def _values_of(rows: Rows, prevalence: float) -> tuple[Estimate, Estimate]:
-    """Return PPV of rule-in and NPV of rule-out; "uncertain" belongs to neither."""
+    """Return PPV of rule-in and NPV of rule-out; "uncertain" belongs to neither.
+
+    Without any wrong answer the lower limit is that of the limits of both rates, which is on the safe side.
+    """
     y = rows.labels.astype(np.float64)
     ruled_in, ruled_out = (rows.said(d).astype(np.float64) for d in (Decision.RULE_IN, Decision.RULE_OUT))
 
@@ -102,5 +106,12 @@ def _values_of(rows: Rows, prevalence: float) -> tuple[Estimate, Estimate]:
         false, true = rates(weights, ruled_out)
         return quotient((1 - prevalence) * true, prevalence * false + (1 - prevalence) * true)
 
-    counts = int(ruled_in.sum()), int(ruled_out.sum())
-    return resampled(ppv, rows.weights, counts[0]), resampled(npv, rows.weights, counts[1])
+    found = []
+    for statistic, said, right, share in ((ppv, ruled_in, 1, prevalence), (npv, ruled_out, 0, 1 - prevalence)):
+        estimate = resampled(statistic, rows.weights, int(said.sum()))
+        if estimate.value == 1:
+            good, bad = (rows.share(said == 1, rows.labels == label) for label in (right, 1 - right))
+            low = share * good.low / (share * good.low + (1 - share) * bad.high)
+            estimate = Estimate(1.0, low, 1.0, estimate.n)
+        found.append(estimate)
+    return found[0], found[1]

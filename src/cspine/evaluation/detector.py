@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cspine.domain import CERVICAL, Decision, Vertebra
+from cspine.evaluation.comparison import comparison_figures
 from cspine.evaluation.decisions import decision_figures, operating_figures
 from cspine.evaluation.froc import FALSE_PER_STUDY, FreeResponse, Hit
 from cspine.evaluation.intervals import Estimate
@@ -14,7 +15,7 @@ from cspine.evaluation.prevalence import RSNA_PRIORS, Priors, shifted
 from cspine.evaluation.ranking import Ranking
 from cspine.evaluation.readers import ReaderCalls, reader_figures
 from cspine.evaluation.reliability import Reliability
-from cspine.evaluation.resampling import DRAWS, Statistic, quotient, resampled, study_draws
+from cspine.evaluation.resampling import DRAWS, Statistic, at_the_edge, quotient, resampled, study_draws
 from cspine.evaluation.rows import ALL_TARGETS, VERTEBRA, Figure, Section, rows_of
 from cspine.evaluation.rsna import COLUMN_WEIGHTS, Normalization, submitted_probability, weighted_losses
 from cspine.evaluation.scored import TARGETS, ScoredSet, StudyAnswer, StudyTruth
@@ -122,8 +123,15 @@ def evaluate_detector(
     answers: Sequence[StudyAnswer],
     settings: EvaluationSettings | None = None,
     readers: Sequence[ReaderCalls] = (),
+    others: Mapping[str, Sequence[StudyAnswer]] | None = None,
 ) -> DetectorEvaluation:
     """Score answers beside truths of the same studies, in the same order.
+
+    Parameters
+    ----------
+    others
+        Answers of other systems to the same studies, by name; their probabilities hold for the share of
+        `settings.stated_at` as well.
 
     Raises
     ------
@@ -134,7 +142,8 @@ def evaluate_detector(
     scored = _at_prevalence(ScoredSet(truths, answers, settings.priors), settings)
     rng = np.random.default_rng(settings.seed)
     weights = study_draws(np.arange(len(scored)), rng, settings.draws)
-    figures, plots = [], []
+    figures: list[Figure] = []
+    plots: list[Plot] = []
     for target in ALL_TARGETS:
         figures += _target_figures(scored, target, weights)
         plots += _target_plots(scored, target)
@@ -146,6 +155,9 @@ def evaluate_detector(
             plots.append(_froc_plot(boxes))
     figures += [*subgroup_figures(scored, weights), *kind_figures(scored, weights)]
     figures += [*reader_figures(scored, readers, weights), *_cost_figures(scored, weights)]
+    for name, given in (others or {}).items():
+        other = _at_prevalence(ScoredSet(truths, given, settings.priors), settings)
+        figures += comparison_figures(scored, other, weights, f"beside: {name}")
     refused = {answer.uid: answer.refusal for answer in scored.answers if answer.refusal}
     return DetectorEvaluation(settings, scored, tuple(figures), tuple(plots), _worst(scored, settings.worst), refused)
 
@@ -159,7 +171,7 @@ def _at_prevalence(scored: ScoredSet, settings: EvaluationSettings) -> ScoredSet
 def _target_figures(scored: ScoredSet, target: str, weights: np.ndarray) -> Iterator[Figure]:
     rows = rows_of(scored, target, weights)
     ranking, few = Ranking(rows.labels, rows.probabilities), rows.weights[:_SLOW_DRAWS]
-    share = resampled(lambda w: quotient(w @ rows.labels, w.sum(axis=1)), rows.weights)
+    share = rows.share(rows.labels == 1, np.ones(len(rows.labels), dtype=bool))
     yield Figure(Section.DISCRIMINATION, "share of fractured", target, share)
     yield Figure(Section.DISCRIMINATION, "AUC", target, resampled(ranking.auc, rows.weights))
     yield Figure(
@@ -236,8 +248,9 @@ def _box_figures(boxes: FreeResponse, weights: np.ndarray) -> Iterator[Figure]:
     everything = np.ones(len(boxes.matched), dtype=bool)
     points = {"all boxes": everything, "boxes of levels ruled in": boxes.ruled_in()}
     for false in FALSE_PER_STUDY:
-        name = f"sensitivity at {false:g} false boxes per study"
+        name = f"sensitivity at {false:g} false per study"
         estimate = resampled(boxes.sensitivity_at(false), weights, int(boxes.true_S.sum()))
+        estimate = at_the_edge(estimate, int((boxes.true_S > 0).sum()))
         yield Figure(Section.BOXES, name, BOX, estimate, group)
     for name, chosen in points.items():
         yield Figure(Section.BOXES, f"sensitivity, {name}", BOX, boxes.sensitivity(weights, chosen), group)
@@ -294,7 +307,7 @@ def _worst(scored: ScoredSet, count: int) -> tuple[WorstCase, ...]:
     found: list[WorstCase] = []
     for fractured in (True, False):
         rows, columns = np.nonzero(scored.labels[:, 1:] == int(fractured))
-        sign, seen = (1 if fractured else -1), set()
+        sign, seen = (1 if fractured else -1), set[int]()
         for k in np.argsort(sign * p[rows, columns], kind="stable"):
             s, v = int(rows[k]), int(columns[k])
             if len(seen) < count and s not in seen:

@@ -15,7 +15,7 @@ import numpy as np
 from cspine.domain import CERVICAL, Decision
 from cspine.evaluation.boxes import at_least, centers_inside, corners, overlaps
 from cspine.evaluation.intervals import Estimate
-from cspine.evaluation.resampling import Statistic, quotient, ratio, resampled
+from cspine.evaluation.resampling import Statistic, at_the_edge, quotient, ratio, resampled
 from cspine.evaluation.scored import FoundBox, StudyAnswer, StudyTruth, TrueBox
 
 HIT_IOU = 0.2
@@ -79,7 +79,7 @@ class FreeResponse:
         self._kept = np.array(
             [t.boxes is not None and a.boxes is not None for t, a in zip(truths, answers, strict=True)]
         )
-        places = np.flatnonzero(self._kept)
+        places = [int(s) for s in np.flatnonzero(self._kept)]
         counted = [[b for b in truths[s].boxes or () if b.counted] for s in places]
         self.true_S = np.array([len(boxes) for boxes in counted], dtype=float)
         self.positive_S = np.array([truths[s].labels[0] for s in places], dtype=int)
@@ -150,7 +150,7 @@ class FreeResponse:
                 return Estimate(float("nan"), float("nan"), float("nan"), int(chosen_B.sum()))
             scale = np.where(self.positive_S == 1, prevalence / share, (1 - prevalence) / (1 - share))
             right, shown = right * scale, shown * scale
-        return resampled(ratio(right, shown), weights_DS, int(chosen_B.sum()))
+        return self._share(right, shown, weights_DS, int(chosen_B.sum()))
 
     def ruled_in(self) -> np.ndarray:
         """Return which boxes lie at a level that was ruled in."""
@@ -163,19 +163,22 @@ class FreeResponse:
 
     def sensitivity(self, weights_DS: np.ndarray, chosen_B: np.ndarray) -> Estimate:
         """Return the share of true boxes that some of the found ones meet."""
-        statistic = ratio(self._per_study(self._right_B * chosen_B), self.true_S)
-        return resampled(statistic, weights_DS, int(self.true_S.sum()))
+        found = self._per_study(self._right_B * chosen_B)
+        return self._share(found, self.true_S, weights_DS, int(self.true_S.sum()))
 
     def level_right(self, weights_DS: np.ndarray) -> Estimate:
         """Return the share of right boxes that stand under their true level, of those whose level is known."""
         known = np.array([t is not None and t.vertebra in CERVICAL for _, t in self.matched], dtype=float)
         right = np.array([t is not None and t.vertebra is m.found.vertebra for m, t in self.matched], dtype=float)
-        return resampled(ratio(self._per_study(right * known), self._per_study(known)), weights_DS, int(known.sum()))
+        return self._share(self._per_study(right * known), self._per_study(known), weights_DS, int(known.sum()))
 
     def false_per_study(self, weights_DS: np.ndarray, chosen_B: np.ndarray) -> Estimate:
         """Return the mean number of false boxes of a study."""
         per_study = self._per_study((1 - self._right_B) * chosen_B)
         return resampled(ratio(per_study, np.ones(self.studies)), weights_DS, self.studies)
+
+    def _share(self, part_S: np.ndarray, whole_S: np.ndarray, weights_DS: np.ndarray, n: int) -> Estimate:
+        return at_the_edge(resampled(ratio(part_S, whole_S), weights_DS, n), int((whole_S > 0).sum()))
 
     def _per_study(self, values_B: np.ndarray) -> np.ndarray:
         return np.bincount(self._study_B, weights=values_B, minlength=self.studies)

@@ -25,7 +25,7 @@ def subgroup_figures(scored: ScoredSet, weights_DS: np.ndarray) -> Iterator[Figu
     names = sorted({name for truth in scored.truths for name in truth.traits})
     for name in names:
         values = np.array([truth.traits.get(name, NOT_KNOWN) for truth in scored.truths])
-        kinds = sorted(set(values.tolist()))
+        kinds = sorted(set(values.tolist()), key=_rank)
         if len(kinds) < 2:
             continue
         for kind in kinds:
@@ -33,6 +33,11 @@ def subgroup_figures(scored: ScoredSet, weights_DS: np.ndarray) -> Iterator[Figu
             if keep.sum() >= LEAST_STUDIES:
                 part = scored.part(keep)
                 yield from _main_figures(part, weights_DS[:, keep], f"{name}: {kind}")
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    """Return what parts are sorted by: up to a limit first, above a limit last."""
+    return {"≤": 0, ">": 2}.get(kind[:1], 1), kind
 
 
 def _main_figures(part: ScoredSet, weights_DS: np.ndarray, group: str) -> Iterator[Figure]:

@@ -69,7 +69,8 @@ def _side_by_side(rows: Rows, called: np.ndarray, group: str) -> Iterator[Figure
         spared = 1 - (own @ (reader & intact)) / np.maximum(own @ intact, 1e-12)
         ranking = Ranking(rows.labels, rows.probabilities)
         found = [float(ranking.sensitivity_at(float(s))(w[None])[0]) for s, w in zip(spared, own, strict=True)]
-        return np.array(found) - true
+        above: np.ndarray = np.array(found) - true
+        return above
 
     few = rows.weights[: min(300, len(rows.weights))]
     estimate = resampled(gap, few, int(known.sum()))

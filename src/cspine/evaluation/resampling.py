@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cspine.evaluation.intervals import Estimate
+from cspine.evaluation.intervals import Estimate, wilson
 
 DRAWS = 1000
 # So many weights are looked at at once, to keep memory small.
 _AT_ONCE = 2_000_000
+_NO_SPREAD = 1e-12
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
@@ -28,6 +29,8 @@ def study_draws(groups: np.ndarray, rng: np.random.Generator, draws: int = DRAWS
 def resampled(statistic: Statistic, weights_DN: np.ndarray, n: int | None = None, level: float = 0.95) -> Estimate:
     """Return a statistic with its percentile interval; draws in which it is NaN are left out.
 
+    Where no draw differs from another the interval is not known: drawing anew cannot show what did not happen.
+
     Parameters
     ----------
     statistic
@@ -42,10 +45,24 @@ def resampled(statistic: Statistic, weights_DN: np.ndarray, n: int | None = None
     drawn = np.concatenate(parts) if parts else np.zeros(0)
     drawn = drawn[np.isfinite(drawn)]
     count = rows if n is None else n
-    if not np.isfinite(value) or drawn.size < 2:
+    if not np.isfinite(value) or drawn.size < 2 or np.ptp(drawn) < _NO_SPREAD:
         return Estimate(value, float("nan"), float("nan"), count)
     low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(value, float(low), float(high), count)
+
+
+def at_the_edge(estimate: Estimate, studies: int) -> Estimate:
+    """Return a share with an interval also where it is 0 or 1: Wilson's, as if each study had one row.
+
+    Parameters
+    ----------
+    studies
+        Studies that the share rests on.
+    """
+    if estimate.value not in (0.0, 1.0) or not studies:
+        return estimate
+    bound = wilson(round(estimate.value * studies), studies)
+    return Estimate(estimate.value, bound.low, bound.high, estimate.n)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:

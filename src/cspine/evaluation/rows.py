@@ -11,8 +11,8 @@ from enum import StrEnum
 import numpy as np
 
 from cspine.domain import Decision
-from cspine.evaluation.intervals import Estimate
-from cspine.evaluation.resampling import ratio, resampled
+from cspine.evaluation.intervals import Estimate, wilson
+from cspine.evaluation.resampling import at_the_edge, ratio, resampled
 from cspine.evaluation.scored import TARGETS, ScoredSet
 
 VERTEBRA = "vertebra"
@@ -32,6 +32,7 @@ class Section(StrEnum):
     SUBGROUPS = "subgroups"
     KINDS = "fractures and mimics"
     READERS = "readers"
+    COMPARISON = "beside other systems"
     COST = "time and memory"
 
 
@@ -66,6 +67,8 @@ class Rows:
         (N,) as text.
     weights
         (D, N): draws of whole studies.
+    studies
+        (N,): which study each row is of.
     """
 
     target: str
@@ -73,6 +76,7 @@ class Rows:
     probabilities: np.ndarray
     decisions: np.ndarray
     weights: np.ndarray
+    studies: np.ndarray
 
     def said(self, decision: Decision) -> np.ndarray:
         """(N,): whether that was the decision."""
@@ -85,21 +89,32 @@ class Rows:
         return ~self.said(Decision.NOT_ASSESSED)
 
     def share(self, what: np.ndarray, among: np.ndarray) -> Estimate:
-        """Return the share of rows `what` (N,) among others, with an interval over studies."""
-        return resampled(ratio(what & among, among), self.weights, int(among.sum()))
+        """Return the share of rows `what` (N,) among others.
+
+        Wilson's interval where every study has one row; else over studies, since rows of one are alike.
+        """
+        if self.target != VERTEBRA:
+            return wilson(int((what & among).sum()), int(among.sum()))
+        estimate = resampled(ratio(what & among, among), self.weights, int(among.sum()))
+        return at_the_edge(estimate, self.studies_of(among))
+
+    def studies_of(self, among: np.ndarray) -> int:
+        """Return how many studies some rows (N,) belong to."""
+        return len(np.unique(self.studies[among]))
 
 
 def rows_of(scored: ScoredSet, target: str, weights_DS: np.ndarray) -> Rows:
     """Return the rows of one of `ALL_TARGETS`, with the draws of the studies."""
     if target == VERTEBRA:
-        columns, weights = slice(1, None), np.repeat(weights_DS, len(TARGETS) - 1, axis=1)
+        columns, each = slice(1, None), len(TARGETS) - 1
     else:
         place = TARGETS.index(target)
-        columns, weights = slice(place, place + 1), weights_DS
+        columns, each = slice(place, place + 1), 1
     return Rows(
         target,
         scored.labels[:, columns].ravel(),
         scored.filled[:, columns].ravel(),
         scored.decisions[:, columns].ravel(),
-        weights,
+        np.repeat(weights_DS, each, axis=1),
+        np.repeat(np.arange(len(scored)), each),
     )

@@ -104,6 +104,8 @@ class StudyAnswer:
         Highest resident memory, where it was measured.
     refusal
         Why there is no answer, or empty.
+    centers_lps_mm
+        Of the levels that were seen.
     """
 
     uid: str
@@ -114,6 +116,7 @@ class StudyAnswer:
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_mb: float | None = None
     refusal: str = ""
+    centers_lps_mm: Mapping[Vertebra, tuple[float, float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in (("probabilities", self.probabilities), ("decisions", self.decisions)):
@@ -139,6 +142,7 @@ class StudyAnswer:
             boxes,
             dict(seconds),
             peak_mb,
+            centers_lps_mm={f.vertebra: f.center_lps_mm for f in levels if f.center_lps_mm is not None},
         )
 
     @classmethod

@@ -17,6 +17,16 @@ from cspine.report.palette import LEVEL_COLORS, css, level_color
 from cspine.report.pdf import render_pdf
 from cspine.report.pictures import Picture, Pictures, draw_pictures
 from cspine.report.renderers import GROUPS, RENDERERS, Renderer, check_kind, chosen, file_name, render, renderer
+from cspine.report.scores import (
+    EvaluationTitle,
+    case_pictures,
+    curves_csv,
+    evaluation_html,
+    evaluation_json,
+    figure_text,
+    figures_csv,
+    studies_csv,
+)
 
 __all__ = [
     "BONE",
@@ -25,6 +35,7 @@ __all__ = [
     "LEVEL_COLORS",
     "RENDERERS",
     "Content",
+    "EvaluationTitle",
     "ImageRegion",
     "Picture",
     "Pictures",
@@ -34,11 +45,17 @@ __all__ = [
     "acceptance_html",
     "acceptance_json",
     "all_flags",
+    "case_pictures",
     "check_kind",
     "chosen",
     "compose",
     "css",
+    "curves_csv",
     "draw_pictures",
+    "evaluation_html",
+    "evaluation_json",
+    "figure_text",
+    "figures_csv",
     "file_name",
     "findings_document",
     "findings_json",
@@ -50,4 +67,5 @@ __all__ = [
     "render_html",
     "render_pdf",
     "renderer",
+    "studies_csv",
 ]

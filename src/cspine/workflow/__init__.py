@@ -3,6 +3,15 @@
 from cspine.workflow.acceptance import UnderTest, run_acceptance
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
 from cspine.workflow.demo import DemoResult, demo_spec, run_demo
+from cspine.workflow.detector import (
+    AnsweredSet,
+    Beside,
+    answered_by_bundle,
+    answered_by_findings,
+    run_evaluation,
+    tuning_priors,
+    write_evaluation,
+)
 from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
 from cspine.workflow.merge import with_series_flags
 from cspine.workflow.run import Done, Failed, attempt
@@ -10,6 +19,8 @@ from cspine.workflow.studies import StudyOutcome, Wish, run_source, run_studies
 
 __all__ = [
     "Analyzing",
+    "AnsweredSet",
+    "Beside",
     "CaseResult",
     "DemoResult",
     "Done",
@@ -21,6 +32,8 @@ __all__ = [
     "StudyOutcome",
     "UnderTest",
     "Wish",
+    "answered_by_bundle",
+    "answered_by_findings",
     "attempt",
     "demo_spec",
     "make_evaluation_cases",
@@ -28,9 +41,12 @@ __all__ = [
     "run_acceptance",
     "run_case",
     "run_demo",
+    "run_evaluation",
     "run_source",
     "run_studies",
     "score_cases",
     "summaries",
+    "tuning_priors",
     "with_series_flags",
+    "write_evaluation",
 ]
