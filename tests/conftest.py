@@ -6,11 +6,13 @@ Test folders are namespace packages below the repository root: shared builders a
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.stores.orthanc import PASSWORD, PLUGIN, USER, Orthanc, can_make_networks, running_orthanc
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,3 +73,24 @@ def require_program() -> Callable[[str], str]:
         return str(path)
 
     return find
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str], str]) -> Iterator[Orthanc]:
+    """Return a running Orthanc; the thread of the tests is inside its network."""
+    program = require_program("Orthanc")
+    if not PLUGIN.exists():
+        _absent("Orthanc's DICOMweb plugin", "CSPINE_REQUIRE_REAL")
+    if not can_make_networks():
+        _absent("the right to make a network (root on Linux)", "CSPINE_REQUIRE_REAL")
+    with running_orthanc(program, tmp_path_factory.mktemp("orthanc")) as made, made.network():
+        yield made
+
+
+@pytest.fixture
+def access_file(tmp_path: Path) -> Path:
+    """Return an access file with the credentials of Orthanc."""
+    path = tmp_path / "access.toml"
+    path.write_text(f'user = "{USER}"\npassword = "{PASSWORD}"\n')
+    path.chmod(0o600)
+    return path

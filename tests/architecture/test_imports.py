@@ -17,6 +17,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "imagecodecs": frozenset({"dicom"}),
     "nibabel": frozenset({"stores", "datasets"}),
     "pynetdicom": frozenset({"stores"}),
+    "httpx2": frozenset({"stores"}),
     "openvino": frozenset({"models"}),
     "onnxruntime": frozenset({"models", "training"}),
     "jinja2": frozenset({"report", "datasets", "training"}),

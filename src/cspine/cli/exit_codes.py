@@ -9,7 +9,7 @@ code meaning
 4    the model bundle is missing, changed, or made for another version
 5    internal error: a mistake in cspine, or a document that could not be made
 6    of several studies, some were refused or failed and others were done
-7    a store failed: a folder cannot be read or written, the disk is full
+7    a store failed: a folder cannot be read or written, a disk is full, an archive is away
 8    an acceptance test found an answer that differs from the expected one
 9    a training stopped: its loss is not a number, or the memory does not suffice
 130  interrupted with Ctrl-C

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cspine import __version__
-from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, phantom, recipes, train
+from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, listen, pacs, phantom, recipes, train
 
 HELP = "Finds, names and locates fractures of the cervical spine in CT."
 EPILOG = """\b
@@ -16,7 +16,7 @@ Exit codes:
   4    the model bundle cannot be used
   5    internal error
   6    some of several studies were refused
-  7    a folder cannot be read or written, or the disk is full
+  7    a store failed: a folder cannot be read or written, a disk is full, an archive is away
   8    an acceptance test found a wrong answer
   9    a training stopped: loss not a number, memory exhausted
   130  interrupted
@@ -54,9 +54,11 @@ app.command("acceptance")(acceptance.acceptance)
 app.command("detect")(detect.detect)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
+app.command("listen")(listen.listen)
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(dataset.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(pacs.app, name="pacs")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")
 app.add_typer(recipes.experiment, name="experiment")

@@ -29,6 +29,15 @@ Prevalence = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Processes; default: one per processor.")
 ]
+AccessFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--access",
+        metavar="FILE",
+        readable=False,
+        help="Credentials and certificates for an archive, as TOML, mode 600.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines, and nothing else.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print timings, and the traceback of an internal error.")

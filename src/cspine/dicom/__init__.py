@@ -30,13 +30,27 @@ from cspine.dicom.derived import (
     image_references,
     resolve_references,
 )
-from cspine.dicom.files import write_atomically
+from cspine.dicom.files import sync_folder, translated, write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
+from cspine.dicom.identity import ObjectIdentity, body_offset, checked_uid, identify, is_uid
 from cspine.dicom.pictures import Picture, read_pictures
-from cspine.dicom.refusal import refusal
+from cspine.dicom.query import (
+    Level,
+    SeriesEntry,
+    StudyEntry,
+    StudyQuery,
+    answer_values,
+    json_values,
+    query_dataset,
+    retrieve_dataset,
+    series_entry,
+    study_entry,
+)
+from cspine.dicom.refusal import CT_CLASSES, refusal
 from cspine.dicom.scan import scan
 from cspine.dicom.series import ScanResult, Series, Skipped, Study
 from cspine.dicom.slice_header import PixelState, SliceHeader, SliceHeaderReader
+from cspine.dicom.syntaxes import NETWORK_SYNTAXES
 from cspine.dicom.uids import derived_uid
 from cspine.dicom.vendors import Vendor
 from cspine.dicom.volume import place_series, read_images, to_volume
@@ -48,12 +62,14 @@ __all__ = [
     "ARTIFICIAL_INTELLIGENCE",
     "CERVICAL_SPINE",
     "COMMENT",
+    "CT_CLASSES",
     "CT_OF_CERVICAL_SPINE",
     "DECISION_CODES",
     "DEVICE",
     "FRACTURE",
     "FRACTURE_DECISION",
     "FRACTURE_PROBABILITY",
+    "NETWORK_SYNTAXES",
     "NOTICE",
     "NO_UNITS",
     "PRIVATE",
@@ -63,13 +79,16 @@ __all__ = [
     "Choice",
     "Code",
     "DerivedObject",
+    "Level",
     "LoadedSeries",
     "NotUsed",
     "Numbering",
+    "ObjectIdentity",
     "Picture",
     "PixelState",
     "ScanResult",
     "Series",
+    "SeriesEntry",
     "Skipped",
     "SliceHeader",
     "SliceHeaderReader",
@@ -77,21 +96,35 @@ __all__ = [
     "Storage",
     "StoredAs",
     "Study",
+    "StudyEntry",
     "StudyHeader",
+    "StudyQuery",
     "Vendor",
+    "answer_values",
+    "body_offset",
+    "checked_uid",
     "choose_series",
     "derived_header",
     "derived_uid",
     "derived_uids",
     "frame_of_reference",
+    "identify",
     "image_references",
+    "is_uid",
+    "json_values",
     "place_series",
+    "query_dataset",
     "read_images",
     "read_pictures",
     "refusal",
     "resolve_references",
+    "retrieve_dataset",
     "scan",
+    "series_entry",
+    "study_entry",
+    "sync_folder",
     "to_volume",
+    "translated",
     "warm_up",
     "write_atomically",
     "write_ct_images",

@@ -64,3 +64,6 @@ _TABLE = (
     Syntax("1.2.840.10008.1.2.5", "RLE Lossless", Codec.RLE, Loss.NEVER),
 )
 SYNTAXES: dict[str, Syntax] = {syntax.uid: syntax for syntax in _TABLE}
+# What is taken from a network, best first: a peer that offers several in one context gets the first of these.
+# Deflated objects can hide any size and are not taken; lossy ones are, and refused later with the reason.
+NETWORK_SYNTAXES = (RAW, *(syntax.uid for syntax in _TABLE if syntax.uid != RAW and not syntax.deflated))

@@ -1,6 +1,7 @@
 """The only place that composes read, analyze, render and send."""
 
 from cspine.workflow.acceptance import UnderTest, run_acceptance
+from cspine.workflow.archive import DICOM_GROUP, has_dicom, send_folder, send_results
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
 from cspine.workflow.demo import DemoResult, demo_spec, run_demo
 from cspine.workflow.detector import (
@@ -13,11 +14,13 @@ from cspine.workflow.detector import (
     write_evaluation,
 )
 from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
+from cspine.workflow.incoming import Incoming
 from cspine.workflow.merge import with_series_flags
 from cspine.workflow.run import Done, Failed, attempt
-from cspine.workflow.studies import StudyOutcome, Wish, run_source, run_studies
+from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
 
 __all__ = [
+    "DICOM_GROUP",
     "Analyzing",
     "AnsweredSet",
     "Beside",
@@ -26,6 +29,7 @@ __all__ = [
     "Done",
     "EvaluationPlan",
     "Failed",
+    "Incoming",
     "Order",
     "Progress",
     "StageClock",
@@ -36,15 +40,19 @@ __all__ = [
     "answered_by_findings",
     "attempt",
     "demo_spec",
+    "has_dicom",
     "make_evaluation_cases",
     "no_progress",
     "run_acceptance",
     "run_case",
     "run_demo",
     "run_evaluation",
+    "run_opened",
     "run_source",
     "run_studies",
     "score_cases",
+    "send_folder",
+    "send_results",
     "summaries",
     "tuning_priors",
     "with_series_flags",

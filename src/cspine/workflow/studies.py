@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cspine.domain import ConfigError, NoImages, RenderError
 from cspine.report import check_kind
-from cspine.stores import FolderSink, StudySource, open_source
+from cspine.stores import FolderSink, RemoteStore, Source, StudySource, open_source
+from cspine.workflow.archive import send_results
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, no_progress, run_case
 from cspine.workflow.run import Done, Failed, attempt
 
@@ -28,11 +29,17 @@ class Wish:
         Where the documents go: of a single study straight into it, of several into a folder each.
     series_uid
         The series to read, or ``None`` for the choice of the written rule.
+    study_uid
+        The study to read, or ``None`` for all of them.
+    archive
+        Where DICOM results go besides, or ``None``.
     """
 
     kinds: tuple[str, ...]
     out: Path
     series_uid: str | None = None
+    study_uid: str | None = None
+    archive: RemoteStore | None = None
 
     def __post_init__(self) -> None:
         if not self.kinds:
@@ -67,7 +74,21 @@ class StudyOutcome:
 def run_source(
     path: Path, make_analyzer: Callable[[], Analyzing], wish: Wish, progress: Progress = no_progress
 ) -> Iterator[StudyOutcome]:
-    """Run every study below a path and yield how each ended, in the order of their UIDs.
+    """Run every study below a path; see `run_opened`.
+
+    Raises
+    ------
+    Unreachable
+        The path cannot be read.
+    """
+    progress("look for studies", 0.0)
+    yield from run_opened(open_source(path), make_analyzer, wish, progress)
+
+
+def run_opened(
+    source: Source, make_analyzer: Callable[[], Analyzing], wish: Wish, progress: Progress = no_progress
+) -> Iterator[StudyOutcome]:
+    """Run every study of a source, yield how each ended, in the order of their UIDs, and close the source.
 
     Drop an outcome before taking the next one, so that a single volume is in memory at a time.
 
@@ -82,9 +103,9 @@ def run_source(
         Nothing was found, or the analyzer cannot be made; what befalls single studies stands in their outcomes.
     """
     progress("look for studies", 0.0)
-    with open_source(path) as source, ThreadPoolExecutor(1) as beside:
+    with source, ThreadPoolExecutor(1) as beside:
         analyzer = beside.submit(make_analyzer)
-        studies = _with_series(source.studies(), wish.series_uid)
+        studies = _with_series(_of_study(source.studies(), wish.study_uid), wish.series_uid)
         order = Order(analyzer.result(), wish.kinds, progress)
         yield from run_studies(studies, order, wish)
 
@@ -94,7 +115,7 @@ def run_studies(studies: Sequence[StudySource], order: Order, wish: Wish) -> Ite
     folders = _folders([study.name for study in studies], wish.out)
     for number, (study, folder) in enumerate(zip(studies, folders, strict=True)):
         placed = replace(order, progress=_part(order.progress, number, len(studies)))
-        yield StudyOutcome(study.name, folder, attempt(_Job(study, folder, placed, wish.series_uid)))
+        yield StudyOutcome(study.name, folder, attempt(_Job(study, folder, placed, wish)))
 
 
 @dataclass(frozen=True)
@@ -104,10 +125,21 @@ class _Job:
     study: StudySource
     folder: Path
     order: Order
-    series_uid: str | None
+    wish: Wish
 
     def __call__(self) -> CaseResult:
-        return run_case(lambda: self.study.load(self.series_uid), self.order, FolderSink(self.folder))
+        result = run_case(lambda: self.study.load(self.wish.series_uid), self.order, FolderSink(self.folder))
+        return result if self.wish.archive is None else send_results(result, self.wish.archive, self.folder)
+
+
+def _of_study(studies: Sequence[StudySource], study_uid: str | None) -> Sequence[StudySource]:
+    """Return the study that is asked for; all of them when none is."""
+    if study_uid is None:
+        return studies
+    wanted = [study for study in studies if study.study_uid == study_uid]
+    if not wanted:
+        raise NoImages(f"none of the {len(studies)} studies is {study_uid}")
+    return wanted
 
 
 def _with_series(studies: Sequence[StudySource], series_uid: str | None) -> Sequence[StudySource]:

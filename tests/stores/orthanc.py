@@ -1,0 +1,123 @@
+"""Orthanc, a real archive, in a network of its own that has nothing but a loopback.
+
+Orthanc ignores the address that it is told to bind. So it is started within `unshare --net`, and the thread that talks
+to it enters that network for as long: nothing ever listens on a network of this machine.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+WEB_PORT, DIMSE_PORT, MOVE_PORT = 8042, 4242, 11119
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+USER, PASSWORD = "reader", "a secret"
+_STARTING_S = 120
+_NEW_NET = 0x40000000
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """A running Orthanc.
+
+    Attributes
+    ----------
+    web, dimse, move
+        Its addresses within its network: DICOMweb, DIMSE by C-GET, DIMSE by C-MOVE.
+    """
+
+    pid: int
+    log: Path
+    web: str = f"dicomweb://127.0.0.1:{WEB_PORT}/dicom-web"
+    dimse: str = f"dimse://CSPINE@127.0.0.1:{DIMSE_PORT}/ORTHANC"
+    move: str = f"dimse://CSPINE@127.0.0.1:{DIMSE_PORT}/ORTHANC?move=127.0.0.1:{MOVE_PORT}"
+
+    @contextmanager
+    def network(self) -> Iterator[None]:
+        """Let this thread, and the threads and programs that it starts, live in the network of Orthanc."""
+        with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
+            _enter(theirs.fileno())
+            try:
+                yield
+            finally:
+                _enter(ours.fileno())
+
+
+def can_make_networks() -> bool:
+    """Whether this process may give a program a network of its own."""
+    return sys.platform == "linux" and os.geteuid() == 0
+
+
+@contextmanager
+def running_orthanc(program: str, folder: Path, **settings: object) -> Iterator[Orthanc]:
+    """Run Orthanc on an empty store, with DICOMweb, while the block runs."""
+    configuration = {
+        "Name": "cspine tests",
+        "StorageDirectory": str(folder / "store"),
+        "IndexDirectory": str(folder / "store"),
+        "HttpPort": WEB_PORT,
+        "DicomPort": DIMSE_PORT,
+        "DicomAet": "ORTHANC",
+        "DicomCheckCalledAet": True,
+        "StrictAetComparison": True,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {USER: PASSWORD},
+        "DicomModalities": {"cspine": ["CSPINE", "127.0.0.1", MOVE_PORT]},
+        "Plugins": [str(PLUGIN)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "StorageAccessOnFind": "Never",
+        "SyncStorageArea": False,
+        "HttpThreadsCount": 4,
+    } | settings
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    log = folder / "orthanc.log"
+    command = ["unshare", "--net", "sh", "-c", f"ip link set lo up && exec {program} {folder / 'orthanc.json'}"]
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+    try:
+        made = Orthanc(process.pid, log)
+        _wait(made, process)
+        yield made
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _enter(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, _NEW_NET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def _wait(made: Orthanc, process: subprocess.Popen) -> None:
+    until = time.monotonic() + _STARTING_S
+    while time.monotonic() < until and process.poll() is None:
+        if _own_network(made.pid):
+            with made.network():
+                if all(_listens(port) for port in (WEB_PORT, DIMSE_PORT)):
+                    return
+        time.sleep(0.05)
+    raise AssertionError(f"Orthanc did not start: {made.log.read_text()[-2000:]}")
+
+
+def _own_network(pid: int) -> bool:
+    return os.stat(f"/proc/{pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
