@@ -16,6 +16,15 @@ from cspine.phantom.fractures import (
     sample_fractures,
     types_at,
 )
+from cspine.phantom.insertion import (
+    Inserted,
+    ScanLook,
+    Site,
+    insert_at,
+    insert_fracture,
+    look_of,
+    prepare_site,
+)
 from cspine.phantom.kernels import BONE_KERNELS
 from cspine.phantom.mimics import Mimic, MimicKind, levels_of, open_until, sample_mimics
 from cspine.phantom.posture import Posture
@@ -67,12 +76,15 @@ __all__ = [
     "Fusion",
     "FusionKind",
     "Immobilizer",
+    "Inserted",
     "Mimic",
     "MimicKind",
     "PhantomSpec",
     "Posture",
+    "ScanLook",
     "Scanner",
     "Side",
+    "Site",
     "SliceBox",
     "Spine",
     "Subject",
@@ -84,11 +96,15 @@ __all__ = [
     "check_training_allowed",
     "crops_of",
     "fracture_boxes",
+    "insert_at",
+    "insert_fracture",
     "levels_of",
+    "look_of",
     "make_case",
     "make_subject",
     "open_until",
     "parse_fracture",
+    "prepare_site",
     "render_tissue",
     "sample_body",
     "sample_coverage",

@@ -3,6 +3,8 @@
 Input axes are LPS-like (x to a side, y to the back, z to the head) but tilted as the source left them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 
@@ -16,6 +18,9 @@ _ROUNDS = 3
 _DENS_LEAN_DEG = 10.0
 # Height of the origin of C2 above its lower endplate, relative to the endplate-to-tip height (UMTRI 2017: 33.3 mm).
 _AXIS_ORIGIN_SHARE = 0.27
+
+Parts = tuple[np.ndarray, np.ndarray]
+"""(y, z) in mm of the front and the back part of a vertebra in its midsagittal plane, (N, 2) and (M, 2)."""
 
 
 def turn_about_x(degrees: float) -> np.ndarray:
@@ -40,12 +45,25 @@ def own_frame(surface: Surface, vertebra: Vertebra) -> np.ndarray:
         The midsagittal plane does not show the parts that the vertebra should have.
     """
     middle = (surface.vertices_mm.min(axis=0) + surface.vertices_mm.max(axis=0)) / 2
-    total = shift(-middle)
+    return settled_frame(lambda total: _midsagittal_parts(surface.moved(total), vertebra), shift(-middle), vertebra)
+
+
+def settled_frame(parts_in: Callable[[np.ndarray], Parts], start: np.ndarray, vertebra: Vertebra) -> np.ndarray:
+    """Return the rigid 4×4 to the own frame of a vertebra whose plane of symmetry is x = 0 already.
+
+    Parameters
+    ----------
+    parts_in
+        Returns the midsagittal parts after a 4×4 map of the source's coordinates.
+    start
+        The first of these maps.
+    """
+    total = start
     locate = _axis_pose if vertebra == Vertebra.C2 else _atlas_pose if vertebra == Vertebra.C1 else _body_pose
     for _ in range(_ROUNDS):
-        origin, tilt = locate(_midsagittal_parts(surface.moved(total), vertebra))
+        origin, tilt = locate(parts_in(total))
         total = turn_about_x(-tilt) @ shift(-np.array([0.0, *origin])) @ total
-    origin, _ = locate(_midsagittal_parts(surface.moved(total), vertebra))
+    origin, _ = locate(parts_in(total))
     frame: np.ndarray = shift(-np.array([0.0, *origin])) @ total
     return frame
 
@@ -60,12 +78,23 @@ def _midsagittal_parts(surface: Surface, vertebra: Vertebra) -> tuple[np.ndarray
     low[0] -= left * _PITCH_MM
     inside = inside_of(surface, low, _PITCH_MM, (int(size[0]) + left, int(size[1]), int(size[2])))
     slab = inside[left : left + int(2 * _SLAB_MM / _PITCH_MM) + 1].mean(axis=0) > 0.5
-    parts, count = ndimage.label(slab)
-    sizes = ndimage.sum_labels(slab, parts, np.arange(1, count + 1))
+    return front_and_back(slab, low[1:], _PITCH_MM, f"{vertebra.name}: the midsagittal plane of the mesh")
+
+
+def front_and_back(plane: np.ndarray, low_mm: np.ndarray, pitch_mm: float, what: str) -> Parts:
+    """Return the two largest parts of a midsagittal plane, bool (y, z) whose first node lies at `low_mm`.
+
+    Raises
+    ------
+    ConfigError
+        There is only one part, or none; `what` names the plane.
+    """
+    parts, count = ndimage.label(plane)
+    sizes = ndimage.sum_labels(plane, parts, np.arange(1, count + 1))
     if count < 2:
-        raise ConfigError(f"{vertebra.name}: the midsagittal plane of the mesh shows {count} part(s), needs two")
+        raise ConfigError(f"{what} shows {count} part(s), needs two")
     chosen = np.argsort(sizes)[-2:] + 1
-    both = [np.argwhere(parts == k) * _PITCH_MM + low[1:] for k in chosen]
+    both = [np.argwhere(parts == k) * pitch_mm + low_mm for k in chosen]
     front, back = sorted(both, key=lambda part: float(part[:, 0].mean()))
     return front, back
 

@@ -15,7 +15,7 @@ _REACH_MM = np.array([30.0, 58.0, 42.0])
 _FADE_MM = (15.0, 55.0)  # in front of the wall nothing moves beyond this
 _STIFFNESS = 1.3
 _BLOOD_HU, _BLOOD_SHARE = 52.0, 0.8
-_LEAST_MM = 0.2
+LEAST_MM = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ class Swelling:
 def swollen(hu: np.ndarray, grid: Grid, swellings: Sequence[Swelling], warp: Warp) -> np.ndarray:
     """Return soft tissue (slice, row, column) in HU with all swellings."""
     for swelling in swellings:
-        if swelling.thickness_mm >= _LEAST_MM:
+        if swelling.thickness_mm >= LEAST_MM:
             hu = _with_one(hu, grid, swelling, warp)
     return hu
 
 
 def _with_one(hu: np.ndarray, grid: Grid, swelling: Swelling, warp: Warp) -> np.ndarray:
-    box = _box_of(grid, swelling, warp)
+    box = swelling_box(grid, swelling, warp)
     if box is None:
         return hu
     part = grid.crop(box)
@@ -73,7 +73,8 @@ def _with_one(hu: np.ndarray, grid: Grid, swelling: Swelling, warp: Warp) -> np.
     return out
 
 
-def _box_of(grid: Grid, swelling: Swelling, warp: Warp) -> Box | None:
+def swelling_box(grid: Grid, swelling: Swelling, warp: Warp) -> Box | None:
+    """Return the part of a grid that a swelling reaches, ``None`` when it lies elsewhere."""
     low, high = swelling.front_mm - _REACH_MM, swelling.front_mm + _REACH_MM * np.array([1.0, 0.0, 1.0])
     body = box_corners(low, high) @ swelling.to_body[:3, :3].T + swelling.to_body[:3, 3]
     extra = warp.largest_mm
@@ -83,4 +84,4 @@ def _box_of(grid: Grid, swelling: Swelling, warp: Warp) -> Box | None:
     return Box((a, b, c), (d, e, f)).clipped(grid.shape)
 
 
-__all__ = ["Swelling", "swollen"]
+__all__ = ["LEAST_MM", "Swelling", "swelling_box", "swollen"]
