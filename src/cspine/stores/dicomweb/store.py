@@ -127,9 +127,7 @@ class DicomWebStore:
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise Rejected(
-                f"{self.name} answered a query with something else than JSON; is it a DICOMweb root?"
-            ) from error
+            raise Rejected(f"{self.name} answered a query without JSON; is it a DICOMweb root?") from error
         if not isinstance(found, list):
             raise Rejected(f"{self.name} answered a query without a list; is it a DICOMweb root?")
         return [json_values(one, level) for one in found]
