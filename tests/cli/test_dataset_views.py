@@ -108,6 +108,8 @@ def test_augment_shows_each_folder(tree: Path, tmp_path: Path):
     ("arguments", "code", "message"),
     [
         (["explore", "nowhere"], 3, "nowhere"),
+        (["explore", "TREE", "--slice-groups", "many"], 2, "--slice-groups 'many': must be whole numbers"),
+        (["explore", "TREE", "--slice-groups", "60,40"], 2, "slice_limits are (60, 40), must be one to six rising"),
         (["audit", "nowhere"], 3, "nowhere"),
         (["video", "nowhere"], 3, "nowhere: no such folder"),
         (["video", "TREE", "--planes", "oblique"], 2, "unknown plane oblique; known are axial, coronal, sagittal"),

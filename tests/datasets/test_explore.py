@@ -21,7 +21,8 @@ from cspine.datasets import (
     slice_contrast,
     studies_of,
 )
-from cspine.datasets.explore import tables
+from cspine.datasets.explore import charts, tables
+from cspine.datasets.index import OVERALL, TARGETS, UID
 from cspine.dicom import Numbering
 from cspine.domain import CERVICAL, Box, ConfigError, LabelMap, Vertebra, Volume
 from cspine.evaluation import wilson
@@ -150,6 +151,28 @@ def test_groups_by_slices_hold_every_study(explored: Explored):
     overall = groups[groups["target"] == "patient_overall"].set_index("slices")
     assert overall.loc["≤ 350", ["fractured", "n"]].tolist() == [3, 5]
     assert overall.loc["> 350", "n"] == 0
+
+
+def test_groups_by_slices_have_the_limits_that_are_asked_for():
+    labels = pd.DataFrame([[f"2.25.{k}", *[int(k > 3)] * 8] for k in range(6)], columns=[UID, *TARGETS])
+    studies = pd.DataFrame({UID: labels[UID], "slices": [40, 41, 60, 61, 61, 10]})
+    table = tables.prevalence_by_slices(labels, studies, (40, 60))
+    overall = table[table["target"] == OVERALL]
+    assert overall[["slices", "fractured", "n"]].to_numpy().tolist() == [
+        ["≤ 40", 1, 2],
+        ["41 … 60", 0, 2],
+        ["> 60", 1, 2],
+    ]
+    legend = charts.group_bars(table).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"{name} slices, n = 2" for name in ("≤ 40", "41 … 60", "> 60")
+    ]
+
+
+@pytest.mark.parametrize("limits", [(), (0,), (40, 40), (60, 40), tuple(range(1, 8))])
+def test_limits_of_groups_that_do_not_rise_are_refused(limits: tuple[int, ...]):
+    with pytest.raises(ConfigError, match="must be one to six rising numbers"):
+        PanelPlan(slice_limits=limits)
 
 
 def test_extents_and_overlaps_are_those_of_the_blocks(explored: Explored):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cspine.datasets import level_extents, level_overlaps
+from cspine.datasets.mask_geometry import without_islands
 from cspine.domain import CANONICAL_DIRECTIONS, CERVICAL, Grid, LabelMap, Vertebra
 from tests.datasets.coded_trees import SPACING_MM, block, neck
 
@@ -69,3 +70,14 @@ def test_a_level_at_the_edge_of_the_scan_is_cut():
     array[0:2] = 1
     (extent,) = level_extents(LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array))
     assert extent.cut
+
+
+def test_islands_are_taken_out_and_what_the_edge_cuts_off_stays():
+    array = np.zeros((20, 6, 6), np.uint8)
+    array[5:10, 1:5, 1:5], array[19, 0, 0] = 6, 6  # an island in the last slice, where the level itself does not end
+    array[12:20, :3, 3:], array[19, 5, 0] = 7, 7  # a level that the scan cuts, and its other end
+    labels = LabelMap(Grid.from_axes(array.shape, (1.0, 1.0, 1.0)), array)
+    clean = without_islands(labels).labels
+    assert np.argwhere(clean != array).tolist() == [[19, 0, 0]]
+    assert clean[19, 0, 0] == 0
+    assert labels.labels[19, 0, 0] == 6

@@ -35,6 +35,10 @@ def explore(
     preset: Annotated[
         str, typer.Option("--preset", help="Rules of cspine data filter whose funnel is shown.")
     ] = "efficientnet-c1",
+    groups: Annotated[
+        str,
+        typer.Option("--slice-groups", metavar="N,…", help="Most slices of each group whose fractures are compared."),
+    ] = "350",
     workers: Workers = None,
     verbose: Verbose = False,
 ) -> None:
@@ -42,7 +46,7 @@ def explore(
 
     What is measured of a study is kept in DIR/measures: another run measures only what is new or changed.
     """
-    chosen = (slices, seed, preset)
+    chosen = (slices, seed, preset, groups)
     run_command(lambda: _explore(root, out, place, chosen, workers or default_threads()), verbose=verbose)
 
 
@@ -96,7 +100,7 @@ def say_errors(errors: dict[str, str]) -> None:
         typer.echo(f"! … and {len(errors) - ERRORS_SHOWN} more")
 
 
-def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int, str], workers: int) -> "ExitCode":
+def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int, str, str], workers: int) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
     from cspine.datasets import (
@@ -113,8 +117,9 @@ def _explore(root: Path, out: Path, place: Path | None, chosen: tuple[int, int, 
         studies_of,
     )
 
-    rules = rules_of(chosen[2])
-    plan = ExplorePlan(MeasurePlan(contrast_slices=chosen[0]), PanelPlan(seed=chosen[1]))
+    slices, seed, preset, groups = chosen
+    rules = rules_of(preset)
+    plan = ExplorePlan(MeasurePlan(slices), PanelPlan(seed, slice_limits=_numbers(groups, "--slice-groups")))
     with progress_bar(shown=True) as bar:
         index = open_or_make_index(root, place, workers, bar)
         subject = Subject(
@@ -172,6 +177,15 @@ def _audit(root: Path, out: Path, place: Path | None, workers: int) -> "ExitCode
     touched = len({suspicion.uid for suspicion in done.suspicions})
     typer.echo(printable(f"{len(done.suspicions)} suspicions in {touched} of {done.studies} studies: {done.page}"))
     return ExitCode.DONE
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    from cspine.domain import ConfigError
+
+    words = _words(text)
+    if not all(word.isdecimal() and len(word) < 7 for word in words):
+        raise ConfigError(f"{option} {text!r}: must be whole numbers with commas between, such as 350 or 40,60")
+    return tuple(int(word) for word in words)
 
 
 def _words(text: str) -> tuple[str, ...]:

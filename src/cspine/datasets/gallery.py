@@ -1,20 +1,12 @@
 """A page of pictures under headings: previews of what options do. One HTML file that loads nothing."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cspine import __version__
+from cspine.report import data_uri, templates_of
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("cspine.datasets", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = templates_of("cspine.datasets")
 
 
 @dataclass(frozen=True)
@@ -28,7 +20,7 @@ class GalleryPicture:
     @property
     def uri(self) -> str:
         """For the page."""
-        return "data:image/png;base64," + b64encode(self.png).decode("ascii")
+        return data_uri(self.png)
 
 
 def render_gallery(title: str, intro: str, pictures: Sequence[GalleryPicture]) -> bytes:

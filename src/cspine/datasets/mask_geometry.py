@@ -1,6 +1,6 @@
 """What a mask says of each level: pieces, slices, heights, and how neighbors overlap along the neck."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from cspine.domain import Box, LabelMap, Vertebra
+
+_ALL_NEIGHBORS = np.ones((3, 3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class LevelExtent:
     cut
         Whether it touches the first or the last slice of the scan.
     pieces, stray_voxels
-        The largest piece and its islands; voxels of the latter. What else the edge of the scan cuts off a level is no
-        island: body and arch of one vertebra end apart.
+        The largest piece and its islands; voxels of the latter. What else ends with the largest piece at the edge of
+        the scan is no island: body and arch of one vertebra end apart.
     """
 
     vertebra: Vertebra
@@ -56,15 +58,18 @@ class LevelOverlap:
 
 def level_extents(labels: LabelMap) -> tuple[LevelExtent, ...]:
     """Measure every level of a canonical mask, C1 first."""
-    found = []
-    for value, place in enumerate(ndimage.find_objects(labels.labels), start=1):
-        if place is not None:
-            start = tuple(int(part.start) for part in place)
-            stop = tuple(int(part.stop) for part in place)
-            found.append(
-                _extent(labels, Vertebra(value), Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
-            )
-    return tuple(found)
+    return tuple(_extent(labels, vertebra, around) for vertebra, around in _levels(labels))
+
+
+def without_islands(labels: LabelMap) -> LabelMap:
+    """Return a canonical mask with the islands of each level, as in `LevelExtent`, taken out."""
+    kept = labels.labels.copy()
+    for vertebra, around in _levels(labels):
+        whole = labels.labels[around.slices] == vertebra
+        largest, count = largest_piece(whole)
+        if count > 1:
+            kept[around.slices][_islands(whole, largest, around, labels.grid.shape[0])[0]] = 0
+    return LabelMap(labels.grid, kept)
 
 
 def level_overlaps(extents: Sequence[LevelExtent]) -> tuple[LevelOverlap, ...]:
@@ -76,9 +81,17 @@ def level_overlaps(extents: Sequence[LevelExtent]) -> tuple[LevelOverlap, ...]:
     )
 
 
+def _levels(labels: LabelMap) -> Iterator[tuple[Vertebra, Box]]:
+    """Yield the levels of a mask and the box round all that has their value, C1 first."""
+    for value, place in enumerate(ndimage.find_objects(labels.labels), start=1):
+        if place is not None:
+            z, y, x = place
+            yield Vertebra(value), Box((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
+
+
 def largest_piece(mask: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the largest connected piece (26 neighbors) of a 3-D mask, and how many pieces there are."""
-    pieces, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    pieces, count = ndimage.label(mask, structure=_ALL_NEIGHBORS)
     if count <= 1:
         return mask, count
     return pieces == int(np.bincount(pieces.ravel())[1:].argmax()) + 1, count
@@ -87,7 +100,7 @@ def largest_piece(mask: np.ndarray) -> tuple[np.ndarray, int]:
 def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
     whole = labels.labels[around.slices] == vertebra
     kept, _ = largest_piece(whole)
-    pieces, stray = _islands(whole & ~kept, around, labels.grid.shape[0])
+    islands, count = _islands(whole, kept, around, labels.grid.shape[0])
     tight = Box.of_mask(kept)
     assert tight is not None  # find_objects found voxels
     box = tight.shifted(around.start_zyx)
@@ -104,16 +117,18 @@ def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
         bottom_mm=bottom,
         center_lps_mm=(x, y, z),
         cut=box.start_zyx[0] == 0 or box.stop_zyx[0] == labels.grid.shape[0],
-        pieces=1 + pieces,
-        stray_voxels=stray,
+        pieces=1 + count,
+        stray_voxels=int(islands.sum()),
     )
 
 
-def _islands(rest: np.ndarray, around: Box, slices: int) -> tuple[int, int]:
-    """Return number and voxels of the pieces that do not reach the first or the last slice of the scan."""
-    pieces, _ = ndimage.label(rest, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(pieces.ravel())
+def _islands(whole: np.ndarray, largest: np.ndarray, around: Box, slices: int) -> tuple[np.ndarray, int]:
+    """Return the islands of a level as one mask, and their number.
+
+    A piece that ends where the largest one ends, at the first or the last slice of the scan, may belong to it beyond.
+    """
+    pieces, count = ndimage.label(whole & ~largest, structure=_ALL_NEIGHBORS)
     faces = [face for face, at in ((0, around.start_zyx[0] == 0), (-1, around.stop_zyx[0] == slices)) if at]
-    cut = {int(piece) for face in faces for piece in np.unique(pieces[face])}
-    kept = [int(size) for piece, size in enumerate(sizes) if piece and piece not in cut]
-    return len(kept), sum(kept)
+    both = [face for face in faces if largest[face].any()]
+    cut = {int(piece) for face in both for piece in np.unique(pieces[face])} - {0}
+    return (pieces > 0) & ~np.isin(pieces, list(cut)), count - len(cut)

@@ -5,25 +5,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cspine.datasets.claimed_folder import ClaimedFolder, move_all
 from cspine.datasets.nifti import nifti_bytes, rsna_mask_bytes
-from cspine.datasets.phantom_truth import phantom_header, spec_document, truth_document
+from cspine.datasets.phantom_truth import phantom_header, spec_document
 from cspine.datasets.rsna_layout import (
     MASKS,
     RSNA_PARTS,
     TRUTH,
-    RsnaDraw,
     RsnaOptions,
     draw_study,
-    label_row,
     split_of,
     with_islands,
     write_tables,
 )
+from cspine.datasets.rsna_sidecar import sidecar
 from cspine.dicom import StudyHeader, derived_uid, write_ct_images
-from cspine.phantom import Case, PhantomSpec, fracture_boxes, make_case
+from cspine.phantom import Case, PhantomSpec, make_case
 
 Said = Callable[[str], None]
 
@@ -116,11 +114,11 @@ def write_rsna_study(item: RsnaCase, case: Case, stage: Path, number: int, optio
     draw = draw_study(options, uid, number, case.volume.grid.shape)
     header = replace(item.header, study_instance_uid=uid, series_instance_uid=derived_uid("rsna series", uid))
     places = [f"{TRUTH}/{uid}.json"]
-    text = json.dumps(_record(item, case, draw), indent=2) + "\n"
+    mask = with_islands(case.labels, options.islands, draw.island_seed) if draw.segmented else None
+    text = json.dumps(sidecar((item.name, uid), item.spec, case, draw, mask), indent=2) + "\n"
     _write(stage / places[0], text.encode())
-    if draw.segmented:
+    if mask is not None:
         places.append(f"{MASKS}/{uid}.nii")
-        mask = with_islands(case.labels, options.islands, draw.island_seed)
         _write(stage / places[-1], rsna_mask_bytes(mask))
     for name, known, found in (
         ("fractures", case.truth.fractures, case.fractures),
@@ -132,49 +130,6 @@ def write_rsna_study(item: RsnaCase, case: Case, stage: Path, number: int, optio
     places.append(images_place(uid, number, options))
     write_ct_images(case.volume, stage / places[-1], draw.storage, header=header)
     return places
-
-
-def _record(item: RsnaCase, case: Case, draw: RsnaDraw) -> dict[str, Any]:
-    """Return the sidecar: what is true, and what of it the tables tell."""
-    return {
-        **truth_document(item.spec, case.truth),
-        "name": item.name,
-        "study_uid": item.uid,
-        "rsna": {
-            "split": draw.split.value,
-            "segmented": draw.segmented,
-            "boxed": draw.boxed,
-            "labels": label_row(case.truth.fractured),
-        },
-        "boxes": _boxes(case, draw),
-    }
-
-
-def _boxes(case: Case, draw: RsnaDraw) -> list[dict[str, Any]]:
-    """Return the boxes by slice, with what RSNA does not tell of each; what a trimmed image lacks is cut off."""
-    slices, rows, _ = case.volume.grid.shape
-    numbers = draw.storage.numbering.of(slices)
-    found = []
-    for box in fracture_boxes(case):
-        fracture = case.truth.fractures[box.fracture]
-        stored_rows = rows - draw.storage.trimmed_rows * (box.slice in draw.storage.trimmed)
-        height = min(box.height, stored_rows - box.y)
-        if height > 0:
-            found.append(
-                {
-                    "slice_number": numbers[box.slice],
-                    "x": box.x,
-                    "y": box.y,
-                    "width": box.width,
-                    "height": height,
-                    "fracture": box.fracture,
-                    "vertebra": None if box.vertebra is None else box.vertebra.name,
-                    "type": fracture.type,
-                    "severity": fracture.severity,
-                    "counted": fracture.counted,
-                }
-            )
-    return sorted(found, key=lambda box: (box["slice_number"], box["fracture"]))
 
 
 def _write(path: Path, content: bytes) -> None:

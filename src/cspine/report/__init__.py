@@ -27,6 +27,7 @@ from cspine.report.scores import (
     figures_csv,
     studies_csv,
 )
+from cspine.report.templates import data_uri, templates_of
 
 __all__ = [
     "BONE",
@@ -51,6 +52,7 @@ __all__ = [
     "compose",
     "css",
     "curves_csv",
+    "data_uri",
     "draw_pictures",
     "evaluation_html",
     "evaluation_json",
@@ -68,4 +70,5 @@ __all__ = [
     "render_pdf",
     "renderer",
     "studies_csv",
+    "templates_of",
 ]

@@ -1,30 +1,22 @@
 """`report.html`: one self-contained page for the phone, the desk and one sheet of A4. No script, nothing loaded."""
 
-from base64 import b64encode
 from collections.abc import Mapping
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cspine.dicom.header import LoadedSeries
 from cspine.domain import Analysis
 from cspine.report.content import compose
 from cspine.report.pictures import Picture
+from cspine.report.templates import data_uri, templates_of
 
 # Text beyond these lengths prints in the next smaller size, so that one sheet holds it without hiding a word.
 DENSITY_CHARACTERS = (1100, 2200, 3600)
 
 
 def _data_uri(picture: Picture) -> str:
-    return "data:image/png;base64," + b64encode(picture.png).decode("ascii")
+    return data_uri(picture.png)
 
 
-TEMPLATES = Environment(
-    loader=PackageLoader("cspine.report", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+TEMPLATES = templates_of("cspine.report")
 TEMPLATES.filters["data_uri"] = _data_uri
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cspine import __version__
 from cspine.datasets.audit.checks import WEIGHTS, Kind, Suspicion, audit_study
@@ -17,6 +16,7 @@ from cspine.datasets.labeled_study import LabeledStudy, StudyFiles, StudyLabels,
 from cspine.datasets.study_pass import Report, Values, Work, over_studies
 from cspine.dicom import write_atomically
 from cspine.domain import ConfigError, Grid, InputError, Vertebra, Volume
+from cspine.report import templates_of
 
 PAGE, TABLE, ANSWERS = "audit.html", "audit.csv", "answers"
 AUDIT_VERSION = 2
@@ -24,12 +24,7 @@ AUDIT_VERSION = 2
 PICTURES_PER_KIND, ROWS_ON_PAGE = 3, 400
 COLUMNS = ("rank", "study", "kind", "level", "slice_number", "message")
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("cspine.datasets.audit", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-)
+_TEMPLATES = templates_of("cspine.datasets.audit")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cspine.datasets.explore.tables import SLICE_GROUP_LIMIT
 from cspine.datasets.gray import LOW_CONTRAST
 from cspine.datasets.index import LEVELS, OVERALL, UID
 from cspine.domain import CERVICAL
@@ -31,6 +31,7 @@ STYLE = {
     "svg.hashsalt": "cspine",
 }
 LEVEL_CSS = {v.name: css(level_color(v)) for v in CERVICAL}
+GROUPS = LinearSegmentedColormap.from_list("groups", (OTHER, FRACTURED))
 WIDE, SMALL = (7.2, 3.6), (4.6, 3.6)
 BINS = 24
 
@@ -136,25 +137,27 @@ def group_bars(table: pd.DataFrame) -> Figure:
     """Draw `tables.prevalence_by_slices`."""
     figure, axes = _axes(WIDE)
     groups = list(table["slices"].unique())
-    for k, (group, color) in enumerate(zip(groups, (OTHER, FRACTURED), strict=False)):
+    step = 0.76 / len(groups)
+    for k, group in enumerate(groups):
         part = table[table["slices"] == group].reset_index(drop=True)
-        at = np.arange(len(part)) + (k - 0.5) * 0.38
-        axes.bar(at, part["share"], width=0.36, color=color, label=f"{group} slices, n = {part['n'].max()}")
+        at = np.arange(len(part)) + (k - (len(groups) - 1) / 2) * step
+        color = GROUPS(k / max(1, len(groups) - 1))
+        axes.bar(at, part["share"], width=0.95 * step, color=color, label=f"{group} slices, n = {part['n'].max()}")
         _whiskers(axes, at, part)
     axes.set_xticks(range(8), [_name(target) for target in table["target"].unique()])
     axes.legend(frameon=False)
     return _percent(figure, axes, "studies with a fracture")
 
 
-def histogram(values: pd.Series, label: str, unit: str = "studies", limit: float | None = None) -> Figure:
-    """Draw a distribution with its median and mean, and a limit as a dotted line."""
+def histogram(values: pd.Series, label: str, unit: str = "studies", limits: Sequence[float] = ()) -> Figure:
+    """Draw a distribution with its median and mean, and limits as dotted lines."""
     figure, axes = _axes(SMALL)
     known = values.dropna().astype(float)
     axes.hist(known, bins=min(BINS, max(1, known.nunique())), color=OTHER, edgecolor="white", lw=0.5)
     if len(known):
         _line(axes, known.median(), "-", f"median {known.median():.4g}")
         _line(axes, known.mean(), "--", f"mean {known.mean():.4g}")
-    if limit is not None:
+    for limit in limits:
         axes.axvline(limit, color=FRACTURED, ls=":", lw=1.6, label=f"limit {limit:g}")
     axes.legend(frameon=False, fontsize=8, title=f"n = {len(known)}", title_fontsize=8)
     axes.set_xlabel(label)
@@ -163,14 +166,14 @@ def histogram(values: pd.Series, label: str, unit: str = "studies", limit: float
     return figure
 
 
-def slices_histogram(studies: pd.DataFrame) -> Figure:
-    """Draw slices per study."""
-    return histogram(studies["slices"], "slices of a study", limit=SLICE_GROUP_LIMIT)
+def slices_histogram(studies: pd.DataFrame, limits: Sequence[int]) -> Figure:
+    """Draw slices per study and the limits of its groups."""
+    return histogram(studies["slices"], "slices of a study", limits=limits)
 
 
 def contrast_histogram(table: pd.DataFrame) -> Figure:
     """Draw `tables.contrast_table`."""
-    return histogram(table["contrast"], "contrast of a slice (bone window)", "slices", LOW_CONTRAST)
+    return histogram(table["contrast"], "contrast of a slice (bone window)", "slices", (LOW_CONTRAST,))
 
 
 def spacing_scatter(studies: pd.DataFrame) -> Figure:

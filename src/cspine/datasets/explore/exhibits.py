@@ -1,7 +1,7 @@
 """Which figures an exploration has, in the order of the page, each with its table and a sentence of its numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,82 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cspine.datasets.explore import charts, panels, tables
-from cspine.datasets.explore.tables import Measures
+from cspine.datasets.explore.material import Exhibit, Material, PanelPlan, Section
+from cspine.datasets.filters import SLICE_GROUP_LIMIT
 from cspine.datasets.gray import LOW_CONTRAST
 from cspine.datasets.index import OVERALL, UID
 from cspine.datasets.labeled_study import StudyFiles
 from cspine.datasets.study_pass import Report
-
-
-@dataclass(frozen=True, eq=False)
-class Exhibit:
-    """One figure.
-
-    Attributes
-    ----------
-    name
-        Of its files: ``<name>.csv`` and ``<name>.svg`` or ``.png``.
-    caption
-        What is seen, with the numbers.
-    picture
-        The file's bytes.
-    """
-
-    name: str
-    title: str
-    caption: str
-    table: pd.DataFrame
-    picture: bytes
-    kind: str = "svg"
-
-    @property
-    def file(self) -> str:
-        """Name of the picture."""
-        return f"{self.name}.{self.kind}"
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """Figures under one heading."""
-
-    title: str
-    exhibits: tuple[Exhibit, ...]
-
-
-@dataclass(frozen=True)
-class PanelPlan:
-    """How many pictures the panels show, and which: equal seeds show equal slices."""
-
-    seed: int = 0
-    random_slices: int = 12
-    examples: int = 8
-    triptychs: int = 4
-    side_views: int = 1
-    visibility: int = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """Everything that is drawn.
-
-    Attributes
-    ----------
-    labels
-        As ``train.csv``; empty without one.
-    measures
-        By UID, of the studies that could be read.
-    funnel
-        ``rule``, ``studies``, ``slices``; ``None`` when no filter was asked for.
-    problems
-        UID and sentence of what the index could not use.
-    """
-
-    labels: pd.DataFrame
-    studies: tuple[StudyFiles, ...]
-    measures: Measures
-    errors: dict[str, str]
-    funnel: pd.DataFrame | None
-    problems: tuple[tuple[str, str], ...] = ()
 
 
 def sections(material: Material, plan: PanelPlan, report: Report) -> list[Section]:
@@ -150,16 +80,16 @@ def _studies(material: Material, plan: PanelPlan) -> list[Exhibit]:
     summary = tables.slice_summary(studies).set_index("of")
     slices, spacing, coverage = (summary.loc[name] for name in ("slices", "spacing_mm", "coverage_mm"))
     sizes = tables.image_sizes(material.measures)
-    few = studies["slices"] <= tables.SLICE_GROUP_LIMIT
+    few = studies["slices"] <= plan.slice_limits[0]
     found = [
         _chart(
             "slices_per_study",
             "Slices per study",
-            charts.slices_histogram,
+            lambda t: charts.slices_histogram(t, plan.slice_limits),
             studies[[UID, "slices"]],
             f"Median {slices['median']:g}, mean {slices['mean']:.1f}, "
             f"{slices['minimum']:g} … {slices['maximum']:g}; "
-            f"{few.mean():.1%} have at most {tables.SLICE_GROUP_LIMIT}.",
+            f"{few.mean():.1%} have at most {plan.slice_limits[0]}.",
         ),
         _chart(
             "image_sizes",
@@ -185,18 +115,18 @@ def _studies(material: Material, plan: PanelPlan) -> list[Exhibit]:
             "The table has the quartiles of slices, spacing, pixel size and coverage.",
         ),
     ]
-    return [*found, *_comparisons(material, studies)]
+    return [*found, *_comparisons(material, studies, plan)]
 
 
-def _comparisons(material: Material, studies: pd.DataFrame) -> Iterator[Exhibit]:
+def _comparisons(material: Material, studies: pd.DataFrame, plan: PanelPlan) -> Iterator[Exhibit]:
     if not material.labels.empty:
         yield _chart(
             "prevalence_by_slices",
             "Fractures by number of slices",
             charts.group_bars,
-            tables.prevalence_by_slices(material.labels, studies),
-            "The groups of the first paper. A difference here is a confounder: the number of slices tells the "
-            "scanner, not the patient.",
+            tables.prevalence_by_slices(material.labels, studies, plan.slice_limits),
+            f"With 95 % intervals. {_first_paper(plan)}A difference here is a confounder: the number of slices tells "
+            "the scanner, not the patient.",
         )
     if material.funnel is not None:
         last = material.funnel.iloc[-1]
@@ -365,6 +295,10 @@ SECTIONS: tuple[tuple[str, Callable[[Material, PanelPlan], list[Exhibit]]], ...]
     ("Boxes", _boxes),
     ("Left out", _notes),
 )
+
+
+def _first_paper(plan: PanelPlan) -> str:
+    return "The groups of the first paper. " if plan.slice_limits == (SLICE_GROUP_LIMIT,) else ""
 
 
 def _count(number: int, one: str, many: str) -> str:

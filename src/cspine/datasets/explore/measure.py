@@ -8,13 +8,13 @@ import numpy as np
 
 from cspine.datasets.gray import slice_contrast
 from cspine.datasets.labeled_study import PlacedBox, StudyFiles, mask_on, place_study, series_of, with_level
-from cspine.datasets.mask_geometry import level_extents
+from cspine.datasets.mask_geometry import level_extents, without_islands
 from cspine.dicom import Series, read_images
 from cspine.domain import Grid, InputError, LabelMap
 from cspine.stores import read_nifti_labels
 
 Values = dict[str, Any]
-MEASURES_VERSION = 3
+MEASURES_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _annotations(files: StudyFiles, series: Series) -> Values:
 
 
 def _levels(labels: LabelMap) -> list[Values]:
-    voxels = np.stack([np.bincount(plane.ravel(), minlength=20)[:20] for plane in labels.labels])
+    clean = without_islands(labels).labels
+    voxels = np.stack([np.bincount(plane.ravel(), minlength=20)[:20] for plane in clean])
     found = []
     for extent in level_extents(labels):
         values = asdict(extent) | {"vertebra": extent.vertebra.name, "height_mm": extent.height_mm}

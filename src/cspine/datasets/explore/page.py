@@ -1,13 +1,11 @@
 """The page of an exploration: one HTML file that loads nothing, beside the figures and tables that it shows."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cspine import __version__
-from cspine.datasets.explore.exhibits import Exhibit, Section
+from cspine.datasets.explore.material import Exhibit, Section
+from cspine.report import data_uri, templates_of
 
 FIGURES = "figures"
 MIME = {"svg": "image/svg+xml", "png": "image/png"}
@@ -44,18 +42,12 @@ class Heading:
     warning: str = ""
 
 
-def _data_uri(exhibit: Exhibit) -> str:
-    return f"data:{MIME[exhibit.kind]};base64,{b64encode(exhibit.picture).decode('ascii')}"
+def _picture_uri(exhibit: Exhibit) -> str:
+    return data_uri(exhibit.picture, MIME[exhibit.kind])
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("cspine.datasets.explore", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters["data_uri"] = _data_uri
+_TEMPLATES = templates_of("cspine.datasets.explore")
+_TEMPLATES.filters["picture_uri"] = _picture_uri
 
 
 def render_page(heading: Heading, sections: Sequence[Section]) -> bytes:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cspine.datasets.explore.exhibits import Material, PanelPlan, Section, sections
+from cspine.datasets.explore.exhibits import sections
+from cspine.datasets.explore.material import Material, PanelPlan, Section
 from cspine.datasets.explore.measure import MeasurePlan, measure_study
 from cspine.datasets.explore.page import FIGURES, Heading, render_page
 from cspine.datasets.index import OVERALL

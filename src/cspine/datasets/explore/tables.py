@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from cspine.datasets.filters import SLICE_GROUP_LIMIT
 from cspine.datasets.gray import LOW_CONTRAST
 from cspine.datasets.index import LEVELS, TARGETS, UID
 from cspine.evaluation import wilson
-
-# The groups of the `efficientnet-c1` paper: up to and above this many slices.
-SLICE_GROUP_LIMIT = 350
 
 Measures = Mapping[str, Mapping[str, Any]]
 
@@ -46,12 +45,20 @@ def correlation(labels: pd.DataFrame) -> pd.DataFrame:
     return matrix.rename_axis("target").reset_index()
 
 
-def prevalence_by_slices(labels: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """Return the shares of `share_by_level` apart for studies with few and with many slices."""
+def prevalence_by_slices(
+    labels: pd.DataFrame, studies: pd.DataFrame, limits: Sequence[int] = (SLICE_GROUP_LIMIT,)
+) -> pd.DataFrame:
+    """Return the shares of `share_by_level` apart for groups of studies by number of slices.
+
+    Parameters
+    ----------
+    limits
+        Most slices of each group but the last, rising: 40, 60 make ≤ 40, 41 … 60 and > 60.
+    """
     joined = labels.merge(studies[[UID, "slices"]], on=UID)
-    few = joined["slices"] <= SLICE_GROUP_LIMIT
-    groups = {f"≤ {SLICE_GROUP_LIMIT}": joined[few], f"> {SLICE_GROUP_LIMIT}": joined[~few]}
-    parts = [share_by_level(part).assign(slices=name) for name, part in groups.items()]
+    names = [f"≤ {limits[0]}", *(f"{a + 1} … {b}" for a, b in pairwise(limits)), f"> {limits[-1]}"]
+    group = np.searchsorted(limits, joined["slices"], side="left")
+    parts = [share_by_level(joined[group == k]).assign(slices=name) for k, name in enumerate(names)]
     return pd.concat(parts, ignore_index=True)[["slices", "target", "fractured", "n", "share", "low", "high"]]
 
 

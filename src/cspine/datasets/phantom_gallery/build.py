@@ -8,7 +8,6 @@
 
 import errno
 import json
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,26 +16,19 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cspine.datasets.phantom_gallery.pictures import strip
 from cspine.datasets.phantom_gallery.plan import FRACTURE, Cell, GalleryPlan, cells_of
 from cspine.domain import Box, ConfigError, Rejected
 from cspine.phantom import make_subject, scan_subject
-from cspine.report import BONE
+from cspine.report import BONE, data_uri, templates_of
 
 PAGE, CELLS = "gallery.html", "cells"
 _FORMAT = 1  # of pictures and figures: cells of another format are made anew
 
 Report = Callable[[str, float], None]
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("cspine.datasets.phantom_gallery", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = templates_of("cspine.datasets.phantom_gallery")
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Shown:
     @property
     def uri(self) -> str:
         """The picture as a data URI."""
-        return "data:image/jpeg;base64," + b64encode(self.jpeg).decode("ascii")
+        return data_uri(self.jpeg, "image/jpeg")
 
 
 def write_gallery(plan: GalleryPlan, root: Path, report: Report, threads: int = 4) -> Path:
