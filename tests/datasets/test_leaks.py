@@ -24,6 +24,7 @@ from cspine.datasets import (
 from cspine.datasets.alignment import align, texture
 from cspine.datasets.fingerprints import Fingerprint, Mirror, fingerprint, mirror_signs
 from tests.datasets.rsna_builders import TinyStudy, write_study, write_tree
+from tools.seed_leaks import TWIN, WAYS, seed_leaks
 
 SHAPE, SPACING = (96, 96), (3.0, 2.0, 2.0)
 
@@ -104,6 +105,21 @@ def test_the_same_study_under_another_uid_is_found(clean, tmp_path, reverse):
     split = Split("by hand", "study", 0, {"train": (uids[0],), "test": (uids[1],)}, {})
     (leak,) = checked(root, split, per_study=4).leaks
     assert (leak.kind, leak.slices, leak.similarity) == (LeakKind.SAME_STUDY, 4, 1.0)
+
+
+def test_every_way_of_seeding_a_set_is_found_and_nothing_else(clean, tmp_path):
+    index_rsna(clean)
+    seeded = seed_leaks(clean, tmp_path / "tree", np.random.default_rng(0), each=1, twins=1)
+    assert [one.how for one in seeded] == [*WAYS, TWIN]
+    index = index_rsna(tmp_path / "tree").index
+    assert len(index.studies) == 7
+    leaks = check_leaks(index_gallery(index, None)).leaks
+    known = {frozenset((one.one, one.other)) for one in seeded}
+    found = {frozenset((leak.one, leak.other)) for leak in leaks}
+    assert known <= found
+    # What was copied into the study that has a twin, or out of it, is in the twin too.
+    twin = seeded[-1]
+    assert all(pair & {twin.one, twin.other} for pair in found - known)
 
 
 def test_clean_data_raise_no_alarm(clean):
