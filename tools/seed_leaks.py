@@ -74,7 +74,7 @@ def seed_leaks(root: Path, out: Path, rng: np.random.Generator, each: int = 10, 
     raw = [uid for uid in sorted(path.name for path in images.iterdir()) if _is_raw(images / uid)]
     order = [raw[k] for k in rng.permutation(len(raw))]
     pairs = _pairs(order, sorted(path.name for path in images.iterdir()), rng)
-    made = []
+    made: list[Seeded] = []
     for way, change in WAYS.items():
         for _ in range(each):
             one, other = next(pairs)
