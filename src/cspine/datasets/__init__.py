@@ -42,7 +42,16 @@ if TYPE_CHECKING:
     from cspine.datasets.filters import Rule, Selection, parse_rule, rules_of, select
     from cspine.datasets.funnel import funnel_figure, write_selection
     from cspine.datasets.image_folder import ImageFolder, folder_gallery, guess_patients, index_image_folder
-    from cspine.datasets.images import Exported, ExportLayout, ExportSource, ImagePlan, Look, export_images
+    from cspine.datasets.images import (
+        Exported,
+        ExportLayout,
+        ExportSource,
+        ImagePlan,
+        Look,
+        SliceLabel,
+        export_images,
+        label_slices,
+    )
     from cspine.datasets.index import IndexRun, RsnaIndex, index_rsna, read_index
     from cspine.datasets.indexed import (
         labels_of,
@@ -77,6 +86,7 @@ if TYPE_CHECKING:
         space_needed,
     )
     from cspine.datasets.splits import (
+        LEAKY_MARK,
         Split,
         labeled_studies,
         read_split,
@@ -86,6 +96,7 @@ if TYPE_CHECKING:
         split_table,
         write_split,
     )
+    from cspine.datasets.study_pass import Work, over_studies
     from cspine.datasets.submission import (
         RsnaScore,
         Submission,
@@ -100,6 +111,7 @@ if TYPE_CHECKING:
     from cspine.datasets.video import VideoPlan, write_videos
 
 __all__ = [
+    "LEAKY_MARK",
     "LOW_CONTRAST",
     "NO_FRACTURES",
     "PARTS",
@@ -145,6 +157,7 @@ __all__ = [
     "Selection",
     "Size",
     "SliceBox",
+    "SliceLabel",
     "SpaceNeeded",
     "Split",
     "StudyFiles",
@@ -155,6 +168,7 @@ __all__ = [
     "Suspicion",
     "VertebraFinder",
     "VideoPlan",
+    "Work",
     "acceptance_studies",
     "all_rows",
     "asked_rows",
@@ -173,6 +187,7 @@ __all__ = [
     "index_gallery",
     "index_image_folder",
     "index_rsna",
+    "label_slices",
     "labeled_studies",
     "labels_of",
     "largest_piece",
@@ -186,6 +201,7 @@ __all__ = [
     "nifti_bytes",
     "noise_group",
     "open_or_make_index",
+    "over_studies",
     "parse_rule",
     "phantom_header",
     "place_study",
@@ -259,6 +275,8 @@ _LATE = {
     "ImagePlan": "images",
     "Look": "images",
     "export_images": "images",
+    "SliceLabel": "images",
+    "label_slices": "images",
     "IndexRun": "index",
     "RsnaIndex": "index",
     "index_rsna": "index",
@@ -289,6 +307,7 @@ _LATE = {
     "select": "filters",
     "funnel_figure": "funnel",
     "write_selection": "funnel",
+    "LEAKY_MARK": "splits",
     "Split": "splits",
     "labeled_studies": "splits",
     "read_split": "splits",
@@ -297,6 +316,8 @@ _LATE = {
     "split_studies": "splits",
     "split_table": "splits",
     "write_split": "splits",
+    "Work": "study_pass",
+    "over_studies": "study_pass",
     "RsnaScore": "submission",
     "Submission": "submission",
     "all_rows": "submission",

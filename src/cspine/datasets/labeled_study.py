@@ -149,13 +149,15 @@ def place_study(files: StudyFiles, series: Series) -> Placement:
     return _placement(files, *place_series(series), series.name)
 
 
-def read_study(files: StudyFiles, workers: int | None = None) -> LabeledStudy:
+def read_study(files: StudyFiles, workers: int | None = None, highest_label: int = max(Vertebra)) -> LabeledStudy:
     """Read volume, mask and boxes of a study.
 
     Parameters
     ----------
     workers
         Child processes that decode.
+    highest_label
+        Largest value that a mask may hold.
 
     Raises
     ------
@@ -167,7 +169,7 @@ def read_study(files: StudyFiles, workers: int | None = None) -> LabeledStudy:
     volume, boxes = loaded.volume.canonical(), placement.boxes
     labels, offset = None, (0.0, 0.0, 0.0)
     if files.mask is not None:
-        labels, offset = mask_on(read_nifti_labels(files.mask), volume.grid, str(files.mask))
+        labels, offset = mask_on(read_nifti_labels(files.mask, highest=highest_label), volume.grid, str(files.mask))
         boxes = tuple(with_level(box, labels.labels) for box in boxes)
     return LabeledStudy(files.uid, volume, placement.numbers, labels, boxes, offset, placement.notes)
 
@@ -207,8 +209,13 @@ def with_level(placed: PlacedBox, labels: np.ndarray) -> PlacedBox:
     center = int(labels[k, row, column]) if held else 0
     counts = np.bincount(labels[inside.slices].ravel(), minlength=2)
     most = int(counts[1:].argmax()) + 1 if counts[1:].any() else 0
-    center_level = Vertebra(center) if center else None
-    return replace(placed, center_level=center_level, level=center_level or (Vertebra(most) if most else None))
+    center_level = _named(center)
+    return replace(placed, center_level=center_level, level=center_level or _named(most))
+
+
+def _named(value: int) -> Vertebra | None:
+    """Return the vertebra with that value in masks; ``None`` for background, and for what is no vertebra of ours."""
+    return Vertebra(value) if Vertebra.C1 <= value <= Vertebra.T12 else None
 
 
 def _placement(files: StudyFiles, stored: Grid, slices: Sequence[SliceRef], name: str) -> Placement:

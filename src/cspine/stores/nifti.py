@@ -157,8 +157,13 @@ def read_nifti(path: Path, name: str | None = None) -> LoadedSeries:
     return LoadedSeries(Volume(grid, hu), StudyHeader(), (), tuple(_flags(image, grid)), name)
 
 
-def read_nifti_labels(path: Path, name: str | None = None) -> LabelMap:
+def read_nifti_labels(path: Path, name: str | None = None, highest: int = max(Vertebra)) -> LabelMap:
     """Read a NIfTI of vertebra labels, such as the masks of RSNA 2022.
+
+    Parameters
+    ----------
+    highest
+        Largest value that is a label.
 
     Returns
     -------
@@ -181,11 +186,9 @@ def read_nifti_labels(path: Path, name: str | None = None) -> LabelMap:
         grid = _grid(image, shape, name)
         values = np.asanyarray(image.dataobj).reshape(shape).transpose(2, 1, 0)
     labels = _whole(values)
-    if labels is None or int(labels.max()) > max(Vertebra):
+    if labels is None or int(labels.max()) > highest:
         top = float(np.nanmax(values))
-        raise UnsupportedSeries(
-            f"{name}: values up to {top:g} are not the labels 0 … {int(max(Vertebra))} of vertebrae"
-        )
+        raise UnsupportedSeries(f"{name}: values up to {top:g} are not the labels 0 … {int(highest)} of vertebrae")
     return LabelMap(grid, labels)
 
 

@@ -13,14 +13,12 @@ study   others, without a mask       every slice; its levels are not known (weak
 ======= ============================ ========================================================================
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cspine.datasets.labeled_study import LabeledStudy, StudyLabels
 from cspine.domain import CERVICAL, Vertebra
-
-UNKNOWN: tuple[bool | None, ...] = (None,) * len(CERVICAL)
 
 
 class LabelSource(StrEnum):
@@ -46,7 +44,7 @@ class SliceLabel:
     fractured
         Whether the slice counts as positive.
     levels
-        C1 … C7: positive, negative, or ``None`` for not known.
+        In the order asked for (C1 … C7): positive, negative, or ``None`` for not known.
     visible
         Levels whose mask the slice cuts; ``None`` without a mask.
     """
@@ -57,26 +55,34 @@ class SliceLabel:
     source: LabelSource
 
 
-def label_slices(study: LabeledStudy, labels: StudyLabels) -> Iterator[SliceLabel]:
-    """Yield the label of each slice of a study, from the head on."""
+def label_slices(
+    study: LabeledStudy, labels: StudyLabels, levels: Sequence[Vertebra] = CERVICAL
+) -> Iterator[SliceLabel]:
+    """Yield the label of each slice of a study, from the head on.
+
+    Parameters
+    ----------
+    levels
+        What masks and labels tell apart.
+    """
     source = _source(study, labels)
     for k in range(study.volume.grid.shape[0]):
-        visible = _visible(study, k)
+        visible = _visible(study, k, levels)
         if source is LabelSource.STUDY:
-            yield SliceLabel(True, UNKNOWN, None, source)
+            yield SliceLabel(True, (None,) * len(levels), None, source)
         elif source is LabelSource.BOX:
-            yield _boxed(study, k, visible)
+            yield _boxed(study, k, visible, levels)
         else:
             hit = (visible or frozenset()) & labels.fractured
-            yield SliceLabel(bool(hit), tuple(v in hit for v in CERVICAL), visible, source)
+            yield SliceLabel(bool(hit), tuple(v in hit for v in levels), visible, source)
 
 
-def _boxed(study: LabeledStudy, k: int, visible: frozenset[Vertebra] | None) -> SliceLabel:
+def _boxed(study: LabeledStudy, k: int, visible: frozenset[Vertebra] | None, levels: Sequence[Vertebra]) -> SliceLabel:
     here = [box for box in study.boxes if box.box.start_zyx[0] == k]
     hit = {box.center_level for box in here}
-    known = not here or bool(hit & set(CERVICAL))
-    levels = tuple(v in hit for v in CERVICAL) if known else UNKNOWN
-    return SliceLabel(bool(here), levels, visible, LabelSource.BOX)
+    known = not here or bool(hit & set(levels))
+    positive = tuple(v in hit if known else None for v in levels)
+    return SliceLabel(bool(here), positive, visible, LabelSource.BOX)
 
 
 def _source(study: LabeledStudy, labels: StudyLabels) -> LabelSource:
@@ -87,8 +93,8 @@ def _source(study: LabeledStudy, labels: StudyLabels) -> LabelSource:
     return LabelSource.VISIBLE if study.labels is not None else LabelSource.STUDY
 
 
-def _visible(study: LabeledStudy, k: int) -> frozenset[Vertebra] | None:
+def _visible(study: LabeledStudy, k: int, levels: Sequence[Vertebra]) -> frozenset[Vertebra] | None:
     if study.labels is None:
         return None
     plane = study.labels.labels[k]
-    return frozenset(v for v in CERVICAL if (plane == v).any())
+    return frozenset(v for v in levels if (plane == v).any())

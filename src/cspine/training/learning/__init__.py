@@ -2,6 +2,7 @@
 
 from cspine.training.learning.balance import epoch_order
 from cspine.training.learning.config import FitConfig, Hardware
+from cspine.training.learning.consistency import ConsistencyPlan, Pairs, Unlabeled, consistency_loss, consistency_weight
 from cspine.training.learning.fit import Fitted, Problem, fit, make_fabric, train_mode
 from cspine.training.learning.history import EpochRow
 from cspine.training.learning.losses import Loss, LossPlan, make_loss, positive_weights, segmentation_loss
@@ -12,17 +13,22 @@ from cspine.training.learning.stream import Samples, Walk
 
 __all__ = [
     "OPTIMIZERS",
+    "ConsistencyPlan",
     "EpochRow",
     "FitConfig",
     "Fitted",
     "Hardware",
     "Loss",
     "LossPlan",
+    "Pairs",
     "Predicted",
     "Problem",
     "Samples",
     "Schedule",
+    "Unlabeled",
     "Walk",
+    "consistency_loss",
+    "consistency_weight",
     "epoch_order",
     "fit",
     "make_fabric",

@@ -39,6 +39,8 @@ class FitConfig:
     """Limit of the gradient's norm; 0 sets none."""
     ema: float = 0.0
     """Decay of averaged weights, which are then validated and kept; 0 keeps the weights themselves."""
+    mixup: float = 0.0
+    """Samples of a pass are mixed in pairs, by shares from Beta(mixup, mixup) (Zhang et al. 2018); 0 mixes none."""
     freeze_norm: bool = False
     """Keep every batch norm at the statistics it began with."""
     patience: int = 0
@@ -58,11 +60,15 @@ class FitConfig:
         for name in ("epochs", "batch", "accumulate", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0 or not 0 <= self.ema < 1 or min(self.clip, self.patience, self.weight_decay) < 0:
+        if not self.learning_rate > 0 or not 0 <= self.ema < 1 or min(self._not_negative()) < 0:
             raise ConfigError(
                 f"learning_rate {self.learning_rate} must be above 0, ema {self.ema} from 0 to below 1, "
-                f"clip {self.clip}, patience {self.patience} and weight_decay {self.weight_decay} not below 0"
+                f"mixup {self.mixup}, clip {self.clip}, patience {self.patience} and weight_decay {self.weight_decay} "
+                "not below 0"
             )
+
+    def _not_negative(self) -> tuple[float, ...]:
+        return self.clip, self.patience, self.weight_decay, self.mixup
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import nn
 from cspine.domain import ConfigError
 from cspine.training.learning.checkpoint import load_checkpoint, save_checkpoint
 from cspine.training.learning.config import PRECISIONS, FitConfig, Hardware
+from cspine.training.learning.consistency import Unlabeled, consistency_loss, consistency_weight
 from cspine.training.learning.history import EpochRow, History
 from cspine.training.learning.losses import Loss, make_loss
 from cspine.training.learning.optimizers import make_optimizer
@@ -45,12 +46,15 @@ class Problem:
         Images (N, C, H, W) → outputs (N, O). Changed by the fit.
     document
         What the run is, plain JSON; a checkpoint of another document is refused.
+    unlabeled
+        Images without labels that are learned from, too.
     """
 
     network: nn.Module
     train: Samples
     valid: Samples
     document: Mapping[str, Any]
+    unlabeled: Unlabeled | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,9 @@ def fit(
         session = _Session(problem, config, run, fabric)
         session.resume()
         waited = time.monotonic()
-        for batch in training_batches(session.walk, hardware, session.step, fabric.global_rank, fabric.world_size):
+        place = fabric.global_rank, fabric.world_size
+        pairs = None if problem.unlabeled is None else problem.unlabeled.pairs
+        for batch in training_batches(session.walk, hardware, session.step, place, pairs):
             session.waited += time.monotonic() - waited
             session.forward_pass(batch)
             if session.epoch_is_over and session.close_epoch(hardware, report):
@@ -131,6 +137,8 @@ class _Session:
         self.walk = Walk(problem.train, config)
         self.loss = make_loss(config.loss, problem.train.labels)
         self.plain = problem.network
+        if problem.unlabeled is not None and problem.unlabeled.plan.by_teacher and not config.ema:
+            raise ConfigError("consistency by mean-teacher needs averaged weights: set ema, for example to 0.99")
         self.optimizer = make_optimizer(
             config.optimizer, self.plain.parameters(), config.learning_rate, config.weight_decay
         )
@@ -169,18 +177,40 @@ class _Session:
         torch.manual_seed(hash_of(self.config.seed, self.step, self.passes, self.fabric.global_rank))
         last = self.passes == count - 1
         with self.fabric.no_backward_sync(self.network, enabled=not last and self.fabric.world_size > 1):
-            images, targets = self.fabric.to_device((batch.images, batch.targets))
-            logits = self.network(images)
-            loss = self.loss.compute(logits.float(), targets)
+            images, targets = self._mixed(*self.fabric.to_device((batch.images, batch.targets)))
+            logits, agreement = self._answers(images, batch)
+            loss = self.loss.compute(logits, targets) + agreement
             value = loss.item()
             if not math.isfinite(value):
                 raise self._stop(value, batch)
             share = len(targets) * self.fabric.world_size / self.walk.per_step
             self.fabric.backward(loss * share)
-        self.history.watch(value, self.loss.probabilities(logits.detach().float()), targets)
+        self.history.watch(value, self.loss.probabilities(logits.detach()), targets)
         self.passes = 0 if last else self.passes + 1
         if last:
             self._end_step()
+
+    def _mixed(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.config.mixup:
+            return images, targets
+        share = torch.distributions.Beta(self.config.mixup, self.config.mixup).sample().item()
+        other = torch.randperm(len(images)).to(images.device)
+        return torch.lerp(images[other], images, share), torch.lerp(targets[other], targets, share)
+
+    def _answers(self, images: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits of the labeled images, and the loss of those without labels; one pass sees both."""
+        extra = self.problem.unlabeled
+        if extra is None or batch.mild is None or batch.strong is None:
+            return self.network(images).float(), torch.zeros((), device=images.device)
+        mild, strong = self.fabric.to_device((batch.mild, batch.strong))
+        teacher = self.plain if self.average is None else self.average.module
+        with torch.no_grad(), self.fabric.autocast():
+            teacher.eval()
+            said = teacher(mild).float()
+            train_mode(self.plain, frozen_norm=self.config.freeze_norm)
+        logits = self.network(torch.cat([images, strong])).float()
+        weight = consistency_weight(extra.plan, self.step, self.walk.steps)
+        return logits[: len(images)], weight * consistency_loss(extra.plan, logits[len(images) :], said)
 
     def _begin_step(self) -> None:
         train_mode(self.network, frozen_norm=self.config.freeze_norm)

@@ -19,6 +19,8 @@ STUDY_WEIGHT = 7.0
 BROKEN_WEIGHT = 2.0
 STUDY_LABELS = 8
 WEIGHT_LIMIT = 20.0
+# Numbers that the contrastive loss compares.
+EMBEDDING = 64
 
 Compute = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -28,13 +30,15 @@ class LossPlan:
     """Which loss a run minimizes."""
 
     name: str = "bce"
-    """bce, weighted-bce, focal, categorical-ce or competition."""
+    """bce, weighted-bce, focal, categorical-ce, competition, two-heads or contrastive."""
     positive_weight: float = 0.0
-    """Weighted BCE: weight of a positive; 0 takes the ratio of negatives to positives of the training part."""
+    """Weighted BCE, two-heads: weight of a positive; 0 takes negatives per positive of the training part."""
     gamma: float = 2.0
     """Focal: how much easy samples are turned down (Lin et al. 2017)."""
     alpha: float = -1.0
     """Focal: weight of positives between 0 and 1; below 0 both sides weigh the same."""
+    temperature: float = 0.2
+    """Contrastive: the smaller, the more the nearest other images count."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,47 @@ def _competition(plan: LossPlan, labels_NK: np.ndarray) -> Loss:
     return Loss(STUDY_LABELS, compute, torch.sigmoid)
 
 
+def _two_heads(plan: LossPlan, labels_NK: np.ndarray) -> Loss:
+    """Weighted BCE on the first half of the labels (findings), BCE on the second (visibilities), equal shares."""
+    count = labels_NK.shape[1]
+    if count % 2:
+        raise ConfigError(f"loss two-heads needs as many visibilities as findings; this recipe has {count} labels")
+    half = count // 2
+    finding = _weighted_bce(plan, labels_NK[:, :half])
+
+    def compute(logits_NK: torch.Tensor, target_NK: torch.Tensor) -> torch.Tensor:
+        seen = functional.binary_cross_entropy_with_logits(logits_NK[:, half:], target_NK[:, half:])
+        return (finding.compute(logits_NK[:, :half], target_NK[:, :half]) + seen) / 2
+
+    return Loss(count, compute, torch.sigmoid)
+
+
+def _contrastive(plan: LossPlan, labels_NK: np.ndarray) -> Loss:
+    """NT-Xent (Chen et al. 2020): two views of one image are near, views of different images far; no label is used.
+
+    The network answers both views of an image side by side, (N, 2E); the probability is how near they are.
+    """
+
+    def compute(views_NO: torch.Tensor, target_NK: torch.Tensor) -> torch.Tensor:
+        both = torch.cat(views_NO.chunk(2, dim=1))
+        unit = functional.normalize(both, dim=1)
+        likeness = unit @ unit.T / plan.temperature
+        likeness = likeness.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e4)
+        partner = torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
+        return functional.cross_entropy(likeness, partner)
+
+    def near(views_NO: torch.Tensor) -> torch.Tensor:
+        return (functional.cosine_similarity(*views_NO.chunk(2, dim=1))[:, None] + 1) / 2
+
+    return Loss(2 * EMBEDDING, compute, near)
+
+
 LOSSES: dict[str, Callable[[LossPlan, np.ndarray], Loss]] = {
     "bce": _bce,
     "weighted-bce": _weighted_bce,
     "focal": _focal,
     "categorical-ce": _categorical,
     "competition": _competition,
+    "two-heads": _two_heads,
+    "contrastive": _contrastive,
 }

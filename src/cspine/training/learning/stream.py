@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cspine.training.learning.balance import epoch_order
 from cspine.training.learning.config import FitConfig, Hardware
+from cspine.training.learning.consistency import Pairs, numbers_at
 
 
 class Samples(Protocol):
@@ -74,17 +75,35 @@ class Walk:
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward pass: images (N, C, H, W), targets (N, K), numbers (N,)."""
+    """One forward pass: images (N, C, H, W), targets (N, K), numbers (N,).
+
+    Attributes
+    ----------
+    mild, strong
+        As many images without labels, changed in two ways; ``None`` where there are none.
+    """
 
     images: torch.Tensor
     targets: torch.Tensor
     numbers: torch.Tensor
+    mild: torch.Tensor | None = None
+    strong: torch.Tensor | None = None
 
 
-def training_batches(walk: Walk, hardware: Hardware, first_step: int, rank: int, world: int) -> Iterator[Batch]:
-    """Yield this process's share of every forward pass from a step on, in order."""
-    chosen = _Passes(walk, first_step, rank, world)
-    yield from _loader(_Drawn(walk), chosen, hardware)
+def training_batches(
+    walk: Walk, hardware: Hardware, first_step: int, place: tuple[int, int], pairs: Pairs | None = None
+) -> Iterator[Batch]:
+    """Yield this process's share of every forward pass from a step on, in order.
+
+    Parameters
+    ----------
+    place
+        Number of this process, and how many there are.
+    pairs
+        Images without labels, one beside each labeled one.
+    """
+    chosen = _Passes(walk, first_step, *place)
+    yield from _loader(_Drawn(walk, pairs), chosen, hardware)
 
 
 def test_batches(samples: Samples, numbers: np.ndarray, batch: int, hardware: Hardware) -> Iterator[Batch]:
@@ -94,7 +113,7 @@ def test_batches(samples: Samples, numbers: np.ndarray, batch: int, hardware: Ha
 
 
 Key = tuple[int, int]
-Item = tuple[torch.Tensor, torch.Tensor, int]
+Item = tuple[torch.Tensor, torch.Tensor, int] | tuple[torch.Tensor, torch.Tensor, int, torch.Tensor, torch.Tensor]
 
 
 class _Passes(Sampler[list[Key]]):
@@ -111,14 +130,18 @@ class _Passes(Sampler[list[Key]]):
 
 
 class _Drawn(Dataset[Item]):
-    def __init__(self, walk: Walk) -> None:
-        self.walk = walk
+    def __init__(self, walk: Walk, pairs: Pairs | None) -> None:
+        self.walk, self.pairs = walk, pairs
 
     def __getitem__(self, key: Key) -> Item:
         number, position = key
-        samples = self.walk.samples
-        image = samples.draw(number, np.random.default_rng([self.walk.config.seed, 12, position]))
-        return image, torch.from_numpy(samples.labels[number]), number
+        samples, seed = self.walk.samples, self.walk.config.seed
+        image = samples.draw(number, np.random.default_rng([seed, 12, position]))
+        labeled = image, torch.from_numpy(samples.labels[number]), number
+        if self.pairs is None:
+            return labeled
+        (other,) = numbers_at(position, 1, len(self.pairs), seed)
+        return *labeled, *self.pairs.pair(other, np.random.default_rng([seed, 14, position]))
 
 
 class _Plain(Dataset[Item]):
@@ -137,5 +160,5 @@ def _loader(dataset: Dataset[Item], passes: object, hardware: Hardware) -> Itera
         prefetch_factor=4 if hardware.workers else None,
         multiprocessing_context="fork" if hardware.workers else None,
     )
-    for images, targets, numbers in loader:
-        yield Batch(images, targets, numbers)
+    for parts in loader:
+        yield Batch(*parts)
