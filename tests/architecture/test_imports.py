@@ -31,7 +31,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "matplotlib": frozenset({"datasets", "training"}),
     "imageio": frozenset({"datasets"}),
     "skimage": frozenset({"datasets"}),
-    "sklearn": frozenset({"datasets"}),
+    "sklearn": frozenset({"datasets", "training"}),
     "torch": frozenset({"training"}),
     "timm": frozenset({"training"}),
     "huggingface_hub": frozenset({"training"}),

@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 from cspine import __version__
-from cspine.cli import acceptance, bundle, dataset, demo, detect, evaluate, info, listen, pacs, phantom, recipes, train
+from cspine.cli import (
+    acceptance,
+    bundle,
+    dataset,
+    demo,
+    detect,
+    evaluate,
+    info,
+    listen,
+    pacs,
+    phantom,
+    recipes,
+    systems,
+    train,
+)
 
 HELP = "Finds, names and locates fractures of the cervical spine in CT."
 EPILOG = """\b
@@ -61,6 +75,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(pacs.app, name="pacs")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")
+systems.add_experiments(recipes.experiment)
 app.add_typer(recipes.experiment, name="experiment")
 app.command("export")(recipes.export)
 

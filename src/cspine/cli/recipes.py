@@ -62,10 +62,10 @@ def slice_transfer(
     """Train one network of Moustafa et al. 2025, which tells images with a fracture from images without."""
 
     def command() -> "ExitCode":
-        recipe, hardware = _recipe(settings, weights), _hardware(device, precision, workers, threads)
+        recipe, hardware = _recipe(settings, weights), hardware_of(device, precision, workers, threads)
         if dry_run:
             return _dry_run(recipe, hardware, data)
-        _check_folder(out, resume)
+        check_folder(out, resume)
         return _train(recipe, hardware, data, out, folds)
 
     run_command(command, verbose=verbose)
@@ -89,8 +89,8 @@ def slice_transfer_table(
     """Run the table of Moustafa et al. 2025: every network with every optimizer, ensemble, thresholds, doubt."""
 
     def command() -> "ExitCode":
-        hardware = _hardware(device, precision, workers, threads)
-        _check_folder(out, resume)
+        hardware = hardware_of(device, precision, workers, threads)
+        check_folder(out, resume)
         return _table(data, out, (settings or [], weights), origin, hardware)
 
     run_command(command, verbose=verbose)
@@ -106,7 +106,7 @@ def export(
     def command() -> "ExitCode":
         from cspine.cli.exit_codes import ExitCode
 
-        _need_torch()
+        need_torch()
         from cspine.training import export_run
 
         bundle = export_run(run, out)
@@ -118,7 +118,8 @@ def export(
     run_command(command, verbose=verbose)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raise where the packages of a training are absent."""
     from cspine.domain import ConfigError
 
     if not all(find_spec(name) for name in ("torch", "timm", "pandas", "skimage")):
@@ -128,7 +129,7 @@ def _need_torch() -> None:
 
 
 def _recipe(settings: list[str] | None, weights: str | None) -> "SliceTransfer":
-    _need_torch()
+    need_torch()
     from cspine.training import slice_transfer as recipe_of
     from cspine.training import with_settings
 
@@ -136,14 +137,16 @@ def _recipe(settings: list[str] | None, weights: str | None) -> "SliceTransfer":
     return recipe if weights is None else replace(recipe, weights=weights)
 
 
-def _hardware(device: str, precision: str, workers: int, threads: int) -> "Hardware":
-    _need_torch()
+def hardware_of(device: str, precision: str, workers: int, threads: int) -> "Hardware":
+    """Return what a training runs on."""
+    need_torch()
     from cspine.training import Hardware
 
     return Hardware(device, precision, workers, threads)
 
 
-def _check_folder(out: Path, resume: bool) -> None:
+def check_folder(out: Path, resume: bool) -> None:
+    """Raise where a folder holds something and nobody asked to go on with it."""
     from cspine.domain import ConfigError
 
     if not resume and out.is_dir() and any(out.iterdir()):

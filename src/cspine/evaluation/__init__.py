@@ -10,6 +10,7 @@ from cspine.evaluation.acceptance import (
     check_study,
 )
 from cspine.evaluation.boxes import LEAST_SIDE_MM, around, at_least, centers_inside, corners, linked_in_z, overlaps
+from cspine.evaluation.by_study import figures_by_study
 from cspine.evaluation.calibration import (
     Calibration,
     IsotonicCalibration,
@@ -48,6 +49,7 @@ from cspine.evaluation.resampling import resampled, study_draws
 from cspine.evaluation.rows import ALL_TARGETS, VERTEBRA, Figure, Rows, Section, rows_of
 from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
 from cspine.evaluation.scored import TARGETS, FoundBox, ScoredSet, StudyAnswer, StudyTruth, TrueBox
+from cspine.evaluation.slice_boxes import SliceMatches, match_slice_boxes, meet_by_center, meet_by_overlap
 from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
 from cspine.evaluation.triage import Triage, TriageAnswer, fit_triage, read_triage, study_decision
 from cspine.evaluation.two_classes import Confusion, RiskCoverage, best_threshold, confusion, risk_coverage
@@ -105,6 +107,7 @@ __all__ = [
     "Rows",
     "ScoredSet",
     "Section",
+    "SliceMatches",
     "StudyAnswer",
     "StudyHead",
     "StudyTruth",
@@ -129,6 +132,7 @@ __all__ = [
     "delong",
     "dice",
     "evaluate_detector",
+    "figures_by_study",
     "fit_isotonic",
     "fit_logistic",
     "fit_rule",
@@ -138,6 +142,9 @@ __all__ = [
     "least_cases",
     "linked_in_z",
     "match_boxes",
+    "match_slice_boxes",
+    "meet_by_center",
+    "meet_by_overlap",
     "noisy_or",
     "overlaps",
     "predictive_values",

@@ -24,40 +24,36 @@ Report = Callable[[int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How one network is trained.
-
-    Attributes
-    ----------
-    steps, batch
-        Optimizer steps, samples per step.
-    learning_rate, warmup
-        Peak rate of AdamW and steps of linear rise; then cosine to zero.
-    freeze_norm
-        Share of the steps after which batch statistics are frozen, so that training ends on what inference uses.
-    ema
-        Decay of the averaged weights that are exported.
-    clip
-        Limit of the gradient's norm.
-    save_every
-        Steps between checkpoints.
-    channels_last
-        Memory order of the network; faster for plain 3×3×3 layers, slower for factorized ones.
-    """
+    """How one network is trained."""
 
     steps: int = 4000
+    """Optimizer steps."""
     batch: int = 2
+    """Samples per step."""
     learning_rate: float = 2e-3
+    """Peak rate of AdamW."""
     warmup: int = 100
+    """Steps of linear rise; then cosine to zero."""
     weight_decay: float = 1e-4
+    """As AdamW defines it."""
     freeze_norm: float = 0.8
+    """Share of the steps after which batch statistics are frozen, so that training ends on what inference uses."""
     ema: float = 0.995
+    """Decay of the averaged weights that are kept."""
     clip: float = 5.0
+    """Limit of the gradient's norm."""
     seed: int = 0
+    """Of the first weights and of every sample."""
     workers: int = 1
+    """Processes that make samples; 0 makes them in the main process."""
     threads: int = 2
+    """Threads of torch on the CPU."""
     save_every: int = 200
+    """Steps between checkpoints."""
     log_every: int = 20
+    """Steps that a line of the log is the mean of."""
     channels_last: bool = True
+    """Memory order of three-dimensional networks; faster for plain 3×3×3 layers, slower for factorized ones."""
 
 
 class Task(Protocol):
@@ -109,7 +105,7 @@ def fit(
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
-    if config.channels_last:
+    if config.channels_last and any(p.dim() == 5 for p in network.parameters()):
         network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
         network,
@@ -153,7 +149,7 @@ def _step(
 
 def _freeze_norm(network: nn.Module) -> None:
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm3d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from cspine.datasets import AugmentRange
-from cspine.training.recipes import RECIPES, slice_transfer_table
+from cspine.training.recipes import RECIPES, SYSTEMS, slice_transfer_table
 
 
 def configs(config: object) -> Iterator[type]:
@@ -21,7 +21,8 @@ def configs(config: object) -> Iterator[type]:
             yield from configs(value)
 
 
-KINDS = {kind for make in (*RECIPES.values(), slice_transfer_table) for kind in configs(make())} - {AugmentRange}
+MAKERS = (*RECIPES.values(), slice_transfer_table, *(make for s in SYSTEMS.values() for make in (s.recipe, s.table)))
+KINDS = {kind for make in MAKERS for kind in configs(make())} - {AugmentRange}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS, key=str))

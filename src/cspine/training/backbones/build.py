@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cspine.domain import ConfigError
+from cspine.training.backbones import basic_cnn  # noqa: F401  # registers itself with timm
 from cspine.training.backbones.catalog import BACKBONES
 from cspine.training.names import pick
 

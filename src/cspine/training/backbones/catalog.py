@@ -44,6 +44,7 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
         "densenet201": Backbone("densenet201", 224),
         "mobilenet-v1": Backbone("mobilenetv1_100", 224, _SAME),
         "mobilenet-v2": Backbone("mobilenetv2_100", 224, _SAME),
+        "basic-cnn": Backbone("cspine_basic_cnn", 128),
         "tiny": Backbone("test_efficientnet", 64),
     }
 )

@@ -50,9 +50,20 @@ class Cost:
 
 
 def cost_of(
-    network: nn.Module, image: tuple[int, int, int], compute: Compute, config: FitConfig, hardware: Hardware
+    network: nn.Module,
+    image: tuple[int, int, int],
+    compute: Compute,
+    config: FitConfig,
+    hardware: Hardware,
+    *,
+    labels: int = 1,
 ) -> Cost:
     """Take two steps on noise and measure. The network is changed: use a fresh one for the training.
+
+    Parameters
+    ----------
+    labels
+        Numbers of a target.
 
     Raises
     ------
@@ -72,7 +83,7 @@ def cost_of(
             began = time.perf_counter()
             with FlopCounterMode(display=False) if number == 0 else _timed() as counter, _watched(kept):
                 logits = placed(images)
-                target = torch.zeros(config.batch, 1, device=fabric.device)
+                target = torch.zeros(config.batch, labels, device=fabric.device)
                 fabric.backward(compute(logits.float(), target))
             stepper.step()
             stepper.zero_grad(set_to_none=number == 1)

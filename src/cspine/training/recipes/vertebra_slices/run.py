@@ -1,0 +1,270 @@
+"""Run `vertebra-slices`: levels by forest and network on segmented studies, fracture and boxes on boxed ones."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cspine.datasets import window_named
+from cspine.dicom import write_atomically
+from cspine.domain import NoImages
+from cspine.training.backbones import Start
+from cspine.training.learning import Hardware
+from cspine.training.loop import Report, fit
+from cspine.training.recipes.classifier_run import (
+    Answered,
+    ClassifierRun,
+    Labeled,
+    LabeledParts,
+    Say,
+    Trainee,
+    dry_run_classifier,
+    train_classifier,
+)
+from cspine.training.recipes.run_slice_transfer import remember
+from cspine.training.recipes.vertebra_slices.config import VertebraSlices
+from cspine.training.recipes.vertebra_slices.detector import (
+    BoxTask,
+    FoundBoxes,
+    detect_boxes,
+    make_detector,
+    sample_boxes,
+)
+from cspine.training.recipes.vertebra_slices.forest import features_of, forest_answers, train_forest
+from cspine.training.stacks import Parts, SliceSamples, StackPlan, StackSet, held_out, read_stacks, visible_targets
+from cspine.training.state_files import load_state, save_state
+
+NAME = "vertebra-slices"
+DETECTOR_FILE = "detector.safetensors"
+Divide = Callable[[StackSet], Parts]
+
+
+@dataclass(frozen=True, eq=False)
+class ForestRun:
+    """Answers of the forest to the test part."""
+
+    test: Answered
+    seconds: float
+    trained_on: int
+
+
+@dataclass(frozen=True, eq=False)
+class BoxRun:
+    """What the detector found on the test part, boxes in pixels of the network (`size`)."""
+
+    parts: LabeledParts
+    samples: SliceSamples
+    truth: tuple[np.ndarray, ...]
+    found: list[FoundBoxes]
+    size: int
+    seconds: float
+
+    @property
+    def answered(self) -> Answered:
+        """Return the score of the surest box of each slice as the answer whether there is a fracture."""
+        scores = [float(f.scores.max(initial=0.0)) for f in self.found]
+        studies = tuple(self.parts.stacks.stacks[int(n)].uid for n in self.samples.refs[:, 0])
+        slices = tuple(int(k) for k in self.samples.refs[:, 1])
+        return Answered(studies, slices, self.samples.labels, np.array(scores, np.float32)[:, None])
+
+
+def run_vertebra_slices(
+    recipe: VertebraSlices, data: Path, run: Path, hardware: Hardware, say: Say
+) -> ClassifierRun | ForestRun | BoxRun:
+    """Run one task, from where an earlier run in `run` stopped.
+
+    Raises
+    ------
+    ConfigError
+        The run folder belongs to another recipe or other data, the split is impossible, or weights do not fit.
+    NoImages
+        No study is segmented (levels), or none has boxes (boxes).
+    TrainingStopped
+        The loss is not a number, or the memory does not suffice.
+    """
+    return run_task(recipe, read_slices(recipe, data, run / "stacks", say), run, hardware, say)
+
+
+def run_task(
+    recipe: VertebraSlices,
+    stacks: StackSet,
+    run: Path,
+    hardware: Hardware,
+    say: Say,
+    *,
+    divide: Divide | None = None,
+) -> ClassifierRun | ForestRun | BoxRun:
+    """Run one task on studies that were read; raises as `run_vertebra_slices`.
+
+    Parameters
+    ----------
+    divide
+        Another division than that of the recipe, such as a fold.
+    """
+    document = {"recipe": NAME, "config": asdict(recipe)}
+    parts = parts_of(recipe, stacks, divide)
+    if recipe.task == "forest":
+        return run_forest(recipe, parts, run, document, say)
+    if recipe.task == "boxes":
+        return run_boxes(recipe, parts, run, document, say)
+    return train_classifier(trainee_of(recipe), parts, run, document, hardware=hardware, say=say)
+
+
+def parts_of(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
+    """Return what the recipe's task is trained and tested on; raises as `level_parts` and `fracture_parts`."""
+    if recipe.task in ("forest", "levels"):
+        return level_parts(recipe, stacks, divide)
+    return fracture_parts(recipe, stacks, divide)
+
+
+def dry_run_vertebra_slices(recipe: VertebraSlices, data: Path, hardware: Hardware) -> list[str]:
+    """Return what the networks of levels and fracture would cost. Raises as the run would."""
+    stacks = read_slices(recipe, data, None, lambda line: None)
+    if recipe.task not in ("levels", "fracture"):
+        return [f"task {recipe.task} is not measured beforehand; levels and fracture are"]
+    return dry_run_classifier(trainee_of(recipe), parts_of(recipe, stacks), hardware)
+
+
+def read_slices(recipe: VertebraSlices, data: Path, cache: Path | None, say: Say) -> StackSet:
+    """Read the labeled studies of a set."""
+    plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
+    return read_stacks(data, plan, cache=cache, say=say)
+
+
+def trainee_of(recipe: VertebraSlices) -> Trainee:
+    """Return the network of levels or fracture, and how it learns."""
+    return Trainee(
+        recipe.backbone,
+        recipe.size,
+        recipe.fit,
+        recipe.weights,
+        head=recipe.head,
+        augment=recipe.augment,
+        seed=recipe.seed,
+    )
+
+
+def level_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
+    """Return the slices of the segmented studies with the levels that each shows.
+
+    Raises
+    ------
+    NoImages
+        No study is segmented.
+    ConfigError
+        The split is impossible.
+    """
+    segmented = tuple(stack for stack in stacks.stacks if stack.mask is not None)
+    if not segmented:
+        raise NoImages(f"none of {len(stacks.stacks)} studies is segmented; levels are learned from masks")
+    known = replace(stacks, stacks=segmented)
+    parts = (divide or _division(recipe))(known)
+    made = [Labeled(refs, visible_targets(known, refs)) for refs in (parts.train, parts.valid, parts.test)]
+    return LabeledParts(known, made[0], made[1], made[2], stacks.label_set.levels, parts.kind, parts.mark)
+
+
+def fracture_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
+    """Return the slices of which it is known whether they show a fracture: of studies with boxes, and of whole ones.
+
+    Raises
+    ------
+    NoImages
+        No study has boxes.
+    ConfigError
+        The split is impossible.
+    """
+    known = replace(stacks, stacks=tuple(s for s in stacks.stacks if len(s.boxes) or not s.targets[0]))
+    if not any(len(stack.boxes) for stack in known.stacks):
+        raise NoImages(f"none of {len(stacks.stacks)} studies has fracture boxes; slices are labeled by them")
+    parts = (divide or _division(recipe))(known)
+    made = [_fractured(known, refs) for refs in (parts.train, parts.valid, parts.test)]
+    return LabeledParts(known, made[0], made[1], made[2], ("fracture",), parts.kind, parts.mark)
+
+
+def run_forest(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> ForestRun:
+    """Train the forest and answer the test part; validation slices are trained on, too: nothing is chosen by them."""
+    remember(run, {**document, "data": parts.stacks.digest, "split": parts.kind})
+    began = time.monotonic()
+    window = window_named(recipe.window)
+    refs = np.concatenate([parts.train.refs, parts.valid.refs])
+    labels = np.concatenate([parts.train.labels, parts.valid.labels])
+    say(f"forest of {recipe.forest.trees} trees: {len(refs)} slices to train on, {len(parts.test.refs)} to test on")
+    forest = train_forest(features_of(parts.stacks, refs, window), labels, recipe.forest, recipe.seed)
+    probability = forest_answers(forest, features_of(parts.stacks, parts.test.refs, window))
+    studies = tuple(parts.stacks.stacks[int(n)].uid for n in parts.test.refs[:, 0])
+    test = Answered(studies, tuple(int(k) for k in parts.test.refs[:, 1]), parts.test.labels, probability)
+    _write_answers(run, test, parts.names)
+    return ForestRun(test, time.monotonic() - began, len(refs))
+
+
+def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> BoxRun:
+    """Train the detector, or read the finished one, and find boxes on the test part."""
+    remember(run, {**document, "data": parts.stacks.digest, "split": parts.kind})
+    plan, began = recipe.detector, time.monotonic()
+    network, start = make_detector(plan, recipe.seed)
+    samples = [_plain(parts, part, plan.image_size, start) for part in (parts.train, parts.test)]
+    boxes = sample_boxes(samples[0], size=plan.image_size)
+    say(f"detector: {len(boxes)} slices to train on, {sum(len(b) > 0 for b in boxes)} with boxes")
+    path = run / DETECTOR_FILE
+    if path.exists():
+        network.load_state_dict(load_state(path))
+        trained: torch.nn.Module = network.eval()
+    else:
+        trained = fit(BoxTask(samples[0], boxes, plan, network), plan.fit, run, report=_reporter(recipe, say))
+        save_state(trained.state_dict(), path)
+    found = detect_boxes(trained, samples[1], plan)
+    truth = sample_boxes(samples[1], size=plan.image_size)
+    result = BoxRun(parts, samples[1], truth, found, plan.image_size, time.monotonic() - began)
+    _write_answers(run, result.answered, parts.names)
+    rows = [
+        {
+            "slice": samples[1].name(k),
+            "truth": truth[k].tolist(),
+            "found": f.edges.tolist(),
+            "scores": f.scores.tolist(),
+        }
+        for k, f in enumerate(found)
+        if len(f.scores) or len(truth[k])
+    ]
+    write_atomically(run / "boxes.json", json.dumps(rows).encode())
+    return result
+
+
+def _division(recipe: VertebraSlices) -> Divide:
+    return lambda stacks: held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
+
+
+def _fractured(stacks: StackSet, refs: np.ndarray) -> Labeled:
+    labels = np.array([[stacks.stacks[n].fractured[k]] for n, k in refs.tolist()], dtype=np.float32)
+    return Labeled(refs, labels.reshape(-1, 1))
+
+
+def _plain(parts: LabeledParts, part: Labeled, size: int, start: Start) -> SliceSamples:
+    return SliceSamples(parts.stacks, part.refs, part.labels, start, size=size)
+
+
+def _reporter(recipe: VertebraSlices, say: Say) -> Report:
+    config = recipe.detector.fit
+    told = max(config.log_every, config.steps // 10)
+
+    def report(step: int, means: dict[str, float]) -> None:
+        if step % told < config.log_every:
+            say(f"detector step {step}/{config.steps}: loss {means['loss']:.4f}")
+
+    return report
+
+
+def _write_answers(run: Path, test: Answered, names: tuple[str, ...]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["study", "slice", *(f"truth_{n}" for n in names), *(f"probability_{n}" for n in names)])
+    for study, k, truth, p in zip(test.studies, test.slices, test.truth, test.probability, strict=True):
+        table.writerow([study, k, *(int(t) for t in truth), *(f"{v:.6f}" for v in p)])
+    write_atomically(run / "predictions.csv", text.getvalue().encode())

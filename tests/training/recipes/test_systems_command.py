@@ -1,0 +1,82 @@
+"""`cspine train` and `cspine experiment` of the systems on a tiny set in the layout of RSNA 2022."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cspine.cli.main import app
+from cspine.cli.systems import NAMES
+from cspine.domain import ConfigError
+from cspine.training.recipes import SYSTEMS, with_settings, with_weights
+from tests.datasets.rsna_builders import TinyBox, TinyStudy, write_tree
+
+SMALL = ("--weights", "none", "--set", "stored_size=32", "--set", "valid_share=0.34", "--set", "test_share=0.34")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return nine studies: odd ones have a fractured C1, boxed."""
+    studies = []
+    for n in range(1, 10):
+        plain = TinyStudy(n, ("C1",) if n % 2 else (), mask=True)
+        box = TinyBox(12, 12, 7, 6, plain.slice_number(0))
+        studies.append(TinyStudy(n, plain.fractured, mask=True, boxes=(box,) if n % 2 else ()))
+    return write_tree(tmp_path_factory.mktemp("set"), studies)
+
+
+def test_every_system_has_its_two_commands():
+    assert set(NAMES) == set(SYSTEMS)
+    for group in ("train", "experiment"):
+        shown = CliRunner().invoke(app, [group, "--help"]).stdout
+        assert all(name in shown for name in NAMES)
+
+
+def test_a_run_reads_the_set_trains_and_says_how_it_does(root: Path, tmp_path: Path):
+    call = ["train", "vertebra-slices", "--data", str(root), "--out", str(tmp_path / "run"), *SMALL]
+    done = CliRunner().invoke(app, [*call, "--set", "task=forest", "--set", "forest.trees=5"])
+    assert done.exit_code == 0, done.output
+    assert "9 studies, 108 slices, 9 segmented" in done.stdout
+    assert "test: accuracy 0." in done.stdout
+    assert (tmp_path / "run" / "predictions.csv").read_text().startswith("study,slice,truth_C1,")
+    assert "is not empty; add --resume" in CliRunner().invoke(app, call).stderr
+
+
+def test_an_experiment_writes_its_page_and_a_leaky_division_is_marked(root: Path, tmp_path: Path):
+    settings = {
+        "variants": "tiny",
+        "groups": "few",
+        "losses": "bce",
+        "base.preset": "usable",
+        "base.image_size": "32",
+        "base.stored_size": "32",
+        "base.by": "image",
+        "base.valid_share": "0.3",
+        "base.test_share": "0.3",
+        "base.fit.epochs": "1",
+    }
+    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    call = ["experiment", "efficientnet-c1", "--data", str(root), "--out", str(tmp_path), "--weights", "none"]
+    done = CliRunner().invoke(app, [*call, *options, "--origin", "tiny coded boxes"])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "index.html").read_text()
+    assert '<p class="alarm">LEAKY SPLIT (by image)' in page
+    assert "9 studies; tiny coded boxes" in page
+
+
+def test_wrong_words_are_answered_before_anything_is_read(tmp_path: Path):
+    for name in NAMES:
+        call = ["train", name, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+        done = CliRunner().invoke(app, [*call, "--set", "fit.epoch=3"])
+        assert done.exit_code == 2
+        assert "did you mean 'epochs'" in done.stderr
+
+
+def test_a_beginning_is_for_every_network_and_a_file_for_the_classifier_alone():
+    recipe = SYSTEMS["vertebra-slices"].recipe()
+    assert with_weights(recipe, "none").detector.weights == "none"
+    assert with_weights(recipe, "a.npz").detector.weights == "imagenet"
+    assert with_weights(SYSTEMS["study-multilabel"].table(), "a.npz").base.weights == "a.npz"
+    assert with_weights(recipe, None) == recipe
+    with pytest.raises(ConfigError, match="unknown task"):
+        with_settings(recipe, ["task=nothing"])
