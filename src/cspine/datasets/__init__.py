@@ -30,7 +30,7 @@ from cspine.datasets.nifti import nifti_bytes, rsna_mask_bytes
 from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
 from cspine.datasets.phantom_studies import write_phantoms
 from cspine.datasets.phantom_truth import phantom_header, truth_document
-from cspine.datasets.rsna_layout import RsnaOptions
+from cspine.datasets.rsna_layout import RsnaOptions, evenly
 from cspine.datasets.rsna_study import RsnaCase, write_rsna
 from cspine.datasets.traits import measured_noise_hu, noise_group
 
@@ -176,6 +176,7 @@ __all__ = [
     "check_leaks",
     "described",
     "duplicates_of",
+    "evenly",
     "explore_set",
     "export_images",
     "folder_gallery",

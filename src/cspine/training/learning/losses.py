@@ -164,7 +164,8 @@ def _contrastive(plan: LossPlan, labels_NK: np.ndarray) -> Loss:
         return functional.cross_entropy(likeness, partner)
 
     def near(views_NO: torch.Tensor) -> torch.Tensor:
-        return (functional.cosine_similarity(*views_NO.chunk(2, dim=1))[:, None] + 1) / 2
+        one, other = views_NO.chunk(2, dim=1)
+        return (functional.cosine_similarity(one, other)[:, None] + 1) / 2
 
     return Loss(2 * EMBEDDING, compute, near)
 

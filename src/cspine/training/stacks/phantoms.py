@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from cspine.datasets import LabeledStudy, PhantomPlan, PlacedBox, with_level
-from cspine.datasets.rsna_layout import evenly
+from cspine.datasets import LabeledStudy, PhantomPlan, PlacedBox, evenly, with_level
 from cspine.domain import Box
 from cspine.phantom import Case, fracture_boxes, make_case
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES

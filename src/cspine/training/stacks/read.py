@@ -166,7 +166,9 @@ def _is_there(cache: Path | None, values: dict[str, Any]) -> bool:
 
 def _open(folder: Path) -> Stack:
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    arrays = {name: _array(folder / f"{name}.npy", mapped=name in ("pixels", "mask")) for name in ARRAYS}
+    arrays: dict[str, Any] = {
+        name: _array(folder / f"{name}.npy", mapped=name in ("pixels", "mask")) for name in ARRAYS
+    }
     return Stack(**{**about, "spacing_mm": tuple(about["spacing_mm"])}, **arrays)
 
 
