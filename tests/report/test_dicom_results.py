@@ -24,7 +24,7 @@ from cspine.domain import (
     Vertebra,
     Volume,
 )
-from cspine.report import GROUPS, chosen, render
+from cspine.report import GROUPS, chosen, image_region, render
 from cspine.report.readback import check_segments
 from tests.report.builders import (
     HEADER,
@@ -153,6 +153,27 @@ def test_frames_of_a_multi_frame_image_are_referred_to_as_frames():
     for image, position in zip(images, positions, strict=True):
         np.testing.assert_allclose(frames[image.ReferencedFrameNumber - 1].position_lps_mm, position, atol=1e-6)
     assert len(dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+
+
+def test_a_region_on_a_multi_frame_image_names_its_frame():
+    result, source = ruled_in()
+    frames = tuple(
+        SliceRef("1.2.840.10008.5.1.4.1.1.2.1", "1.2.3.4", None, k + 1, one.position_lps_mm)
+        for k, one in enumerate(source.slices)
+    )
+    report = pydicom.dcmread(BytesIO(render(result, replace(source, slices=frames), "sr", {})))
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    images = [i for s in study.ReferencedSeriesSequence for i in s.ReferencedSOPSequence]
+    assert [i.ReferencedSOPInstanceUID for i in images].count("1.2.3.4") == 1
+    drawn = [item.ContentSequence[0].ReferencedSOPSequence[0] for item in _below(report) if item.ValueType == "SCOORD"]
+    assert {image.ReferencedSOPInstanceUID for image in drawn} == {"1.2.3.4"}
+    boxes = [place.box_lps_mm for f in result.findings.vertebrae for place in f.locations]
+    shown = [image_region(box, replace(source, slices=frames)) for box in boxes]
+    assert [image.ReferencedFrameNumber for image in drawn] == [one.image.frame_number for one in shown if one]
+
+
+def _below(item: pydicom.Dataset) -> list[pydicom.Dataset]:
+    return [found for child in item.get("ContentSequence", ()) for found in (child, *_below(child))]
 
 
 def _texts(item: pydicom.Dataset) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import highdicom
 import numpy as np
 from pydicom import Dataset
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import UID, SegmentationStorage
 
 from cspine.dicom import (
     ARTIFICIAL_INTELLIGENCE,
@@ -58,7 +58,7 @@ def render_sr(analysis: Analysis, source: LoadedSeries, timings_s: Mapping[str, 
         A place does not lie on the source when read back.
     """
     header = derived_header(analysis, source, SR_OBJECT)
-    evidence = [*_segmentation(analysis, source), *(image_references(source) if source.slices else ())]
+    evidence = [*_segmentation(analysis, source), *_images(source)]
     report = highdicom.sr.MeasurementReport(
         observation_context=_observer(analysis),
         procedure_reported=concept(CT_OF_CERVICAL_SPINE),
@@ -192,6 +192,15 @@ def _location(number: int, place: Location, site: Code, analysis: Analysis, sour
             referenced_region=region,
         )
         yield _with_comments(group, [f"Suggested type: {place.type}"] if place.type else [])
+
+
+def _images(source: LoadedSeries) -> list[Dataset]:
+    """Return the images of the series, each once: of a multi-frame image regions name the frame."""
+    images: dict[str, Dataset] = {}
+    for image, one in zip(image_references(source), source.slices, strict=False):
+        image.SOPClassUID, image.SOPInstanceUID = UID(one.sop_class_uid), UID(one.sop_instance_uid)
+        images.setdefault(one.sop_instance_uid, image)
+    return list(images.values())
 
 
 def _on_image(region: ImageRegion) -> Any:
