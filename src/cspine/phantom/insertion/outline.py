@@ -12,6 +12,7 @@ _SOFT_HU = 60.0
 _THRESHOLDS_HU = (140.0, 320.0)
 _GROWN_MM = {True: 2.0, False: 5.0}  # of C1 and C2, whose neighbors above have no label; of others
 _CORE_MM = 1.6
+_CRUMB_MM3 = 120.0
 _CLOSED_MM = 3.0  # marrow as dark as soft tissue does not notch a bone that the mask has whole
 _SMOOTHING_MM = 0.45
 _FEWEST_MM3 = 2500.0
@@ -66,6 +67,7 @@ def outline_of(volume: Volume, labels: LabelMap, vertebra: Vertebra) -> Outline:
     mine = _largest(grown == vertebra)
     around = ndimage.binary_closing(mine, _FACES, max(1, round(_CLOSED_MM / min(grid.spacing_mm))))
     mine = ndimage.binary_fill_holes(mine | (around & own))
+    mine |= _crumbs(mine, dense & (part == 0), grid)
     return Outline(vertebra, grid, box, mine, (dense | (part > 0)) & ~mine)
 
 
@@ -118,6 +120,16 @@ def _grown(part: np.ndarray, dense: np.ndarray, grid: Grid, vertebra: Vertebra) 
                 labels[new] = came[new]
                 left &= ~new
     return labels
+
+
+def _crumbs(mine: np.ndarray, unlabeled: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return small dense bits beside a vertebra that no label covers: grains that would stay where bone has left."""
+    parts, count = ndimage.label(unlabeled & ~mine, np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1) * grid.voxel_mm3
+    touching = np.unique(parts[ndimage.binary_dilation(mine, np.ones((3, 3, 3)))])
+    small = touching[(touching > 0) & (sizes[touching] < _CRUMB_MM3)]
+    crumbs: np.ndarray = np.isin(parts, small)
+    return crumbs
 
 
 def _shifted(array: np.ndarray, axis: int, way: int) -> np.ndarray:

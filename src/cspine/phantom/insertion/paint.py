@@ -21,6 +21,7 @@ _BOX = float(np.sqrt(12))  # width of a box over its standard deviation
 _COMPACTED_HU = np.float32(260.0)  # bone pushed into bone
 _INTERPOLATED = np.float32(0.9)  # share of noise that interpolation leaves
 _LEAST_MISSING = 0.02
+_LEAST_BEHIND_HU = np.float32(5.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,8 @@ def _paint_inplace(edit: Edit, site: Site, broken: BrokenBone, slab: Slab, hits:
     filled, cover, was = whole / np.maximum(cover, 1), np.minimum(cover, 1), room.astype(np.float32)
     own = site.solid.bone.distance_mm(hits.own_mm)
     before = np.clip(0.5 - own / width, 0, 1)
-    behind = site.soft_hu[slab.slices].reshape(-1)[hits.flat]
+    # Blood gets into the fat beside a fragment that has left: no line round it is darker than water.
+    behind = np.maximum(site.soft_hu[slab.slices].reshape(-1)[hits.flat], _LEAST_BEHIND_HU)
     filling = behind + before * (filler - behind)
     bared, covered = np.maximum(was - cover, 0), np.maximum(cover - was, 0)
     added = blended - was * signal + bared * filling - covered * signal
