@@ -55,7 +55,9 @@ def few() -> DetectorEvaluation:
     ]
     answers = [
         replace(
-            said("a", (0.9, IN), C2=(0.9, IN)), boxes=(FoundBox(0.9, BOX, C2, IN),), seconds={"read": 1, "analyze": 2}
+            said("a", (0.9, IN), C2=(0.9, IN)),
+            boxes=(FoundBox(0.9, BOX, C2, IN, "dens-ii"),),
+            seconds={"read": 1, "analyze": 2},
         ),
         said("b", (0.4, DOUBT), C5=(0.4, DOUBT)),
         said("c", (0.1, OUT), C7=(0.1, OUT)),
@@ -63,7 +65,7 @@ def few() -> DetectorEvaluation:
         replace(
             said("e", (0.8, IN), C2=(0.8, IN)), boxes=(FoundBox(0.8, BOX, C2, IN),), seconds={"read": 2, "analyze": 4}
         ),
-        said("f", (0.05, OUT)),
+        replace(said("f", (0.05, OUT)), mimics={C5: "osteophyte"}),
     ]
     readers = [ReaderCalls("R1", {"a": labels(), "b": labels(C5), "e": labels(), "f": labels()})]
     return evaluate_detector(truths, answers, QUICK, readers)
@@ -139,6 +141,16 @@ def test_fractures_and_mimics_have_figures_of_their_own(few):
     assert few.find(Section.KINDS, "sensitivity", "vertebra", "type: burst").value == 0
     alarm = few.find(Section.KINDS, "not fractured called rule-in", "vertebra", "mimic: vascular-channel")
     assert (alarm.value, alarm.n) == (1.0, 1)
+
+
+def test_types_and_mimics_are_judged_where_they_were_named(few):
+    assert few.find(Section.BOXES, "type suggested, of right boxes", "box", "IoU > 0.2").value == 1.0
+    assert few.find(Section.BOXES, "type right, of suggested", "box", "center inside").value == 1.0
+    told = few.find(Section.KINDS, "not fractured, a mimic named", "vertebra", "mimic: any")
+    assert (told.value, told.n) == (0.0, 1)
+    assert few.find(Section.KINDS, "not fractured, a mimic named", "vertebra", "mimic: none").value == pytest.approx(
+        1 / 37
+    )
 
 
 def test_readers_stand_beside_the_system_and_with_it(few):

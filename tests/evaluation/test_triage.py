@@ -13,6 +13,7 @@ from cspine.evaluation import (
     Triage,
     fit_study_head,
     fit_triage,
+    head_against_noisy_or,
     noisy_or,
     read_study_head,
     read_triage,
@@ -67,6 +68,17 @@ def test_the_head_beats_noisy_or_where_levels_are_too_sure_and_studies_new():
     new, truth = drawn(1)
     joined = noisy_or(1 / (1 + np.exp(-new)))
     assert _weighted_loss(truth[:, 0], head.submitted(new)) < _weighted_loss(truth[:, 0], 2 * joined / (1 + joined))
+
+
+def test_the_gain_over_noisy_or_has_an_interval_on_new_studies(triage):
+    z, y = drawn(21, 1500)
+    found = head_against_noisy_or(triage, z, y[:, 0], np.random.default_rng(0))
+    joined = noisy_or(triage.calibration.probability(z))
+    assert found.noisy_or.value == pytest.approx(_weighted_loss(y[:, 0], 2 * joined / (1 + joined)))
+    assert found.difference.value == pytest.approx(found.head.value - found.noisy_or.value)
+    assert found.difference.low <= found.difference.value <= found.difference.high
+    with pytest.raises(ValueError, match="must be"):
+        head_against_noisy_or(triage, z, y, np.random.default_rng(0))
 
 
 def test_a_higher_score_of_a_vertebra_never_lowers_the_study():

@@ -26,6 +26,7 @@ from cspine.workflow import (
     answered_by_bundle,
     answered_by_findings,
     run_evaluation,
+    stated_errors,
     tuning_priors,
     write_evaluation,
 )
@@ -179,5 +180,6 @@ def test_priors_are_those_of_the_bundle_where_it_names_some():
     told = {"study": 0.3, "levels": [0.1] * 7}
     assert tuning_priors({"priors": told}).levels[0] == 0.1
     assert tuning_priors({}) == RSNA_PRIORS
+    assert stated_errors({}) == ()
     with pytest.raises(BundleIncompatible, match="priors of the calibration are wrong"):
         tuning_priors({"priors": {"study": 0}})

@@ -27,25 +27,35 @@ def submission(
         Path | None,
         typer.Option("--root", metavar="ROOT", readable=False, help="Answer its test.csv; default: all in RESULTS."),
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle", metavar="DIR", readable=False, help="What was not assessed gets its tuning priors; else RSNA's."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Write row_id,fractured for the RSNA 2022 challenge from probabilities p: 2p / (1 + p), as its loss asks."""
-    run_command(lambda: _submission(probabilities, out, root), verbose=verbose)
+    run_command(lambda: _submission(probabilities, out, root, bundle), verbose=verbose)
 
 
-def _submission(place: Path, out: Path, root: Path | None) -> "ExitCode":
+def _submission(place: Path, out: Path, root: Path | None, bundle: Path | None) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.datasets import all_rows, asked_rows, make_submission, read_probabilities, write_submission
+    from cspine.evaluation import RSNA_PRIORS
+    from cspine.models import load_bundle
+    from cspine.workflow import tuning_priors
 
     probabilities = read_probabilities(place)
     asked, problems = (all_rows(probabilities), []) if root is None else asked_rows(root)
     for problem in problems:
         typer.echo(printable(f"! {problem}"), err=True)
-    made = make_submission(probabilities, asked)
+    priors = RSNA_PRIORS if bundle is None else tuning_priors(load_bundle(bundle).manifest.calibration)
+    made = make_submission(probabilities, asked, priors)
     write_submission(made, out)
     typer.echo(printable(f"{len(made.rows)} rows in {out}"))
     if made.filled:
-        typer.echo(f"! {made.filled} rows without a probability got the prevalence of their target")
+        typer.echo(f"! {made.filled} rows without a probability got the prior of their target")
     return ExitCode.DONE
 
 

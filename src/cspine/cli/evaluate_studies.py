@@ -1,6 +1,6 @@
 """`cspine evaluate BUNDLE|RUN --data ROOT --out DIR`: a detector on studies with known truth, as one page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -177,7 +177,7 @@ def _answered(
     from cspine.evaluation import RSNA_PRIORS, TRAUMA_PREVALENCE
     from cspine.models import load_bundle
     from cspine.pipeline import Analyzer
-    from cspine.workflow import answered_by_bundle, answered_by_findings, tuning_priors
+    from cspine.workflow import answered_by_bundle, answered_by_findings, stated_errors, tuning_priors
 
     places = (request.target, request.target / "bundle")
     place = next((p for p in places if (p / _MANIFEST).is_file()), None)
@@ -193,6 +193,7 @@ def _answered(
     answered = answered_by_bundle(known, analyzer, bundle.manifest.id, request.out, bar)
     priors = tuning_priors(bundle.manifest.calibration)
     wanted = request.prevalences[1] or priors.study
+    answered = replace(answered, notes=(*stated_errors(bundle.manifest.calibration), *answered.notes))
     return answered, (bundle.manifest.name, bundle.manifest.id), (priors, TRAUMA_PREVALENCE, wanted)
 
 

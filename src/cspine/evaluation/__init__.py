@@ -51,7 +51,15 @@ from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_l
 from cspine.evaluation.scored import TARGETS, FoundBox, ScoredSet, StudyAnswer, StudyTruth, TrueBox
 from cspine.evaluation.slice_boxes import SliceMatches, match_slice_boxes, meet_by_center, meet_by_overlap
 from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
-from cspine.evaluation.triage import Triage, TriageAnswer, fit_triage, read_triage, study_decision
+from cspine.evaluation.triage import (
+    HeadComparison,
+    Triage,
+    TriageAnswer,
+    fit_triage,
+    head_against_noisy_or,
+    read_triage,
+    study_decision,
+)
 from cspine.evaluation.two_classes import Confusion, RiskCoverage, best_threshold, confusion, risk_coverage
 from cspine.evaluation.vertebrae import (
     CENTER_LIMIT_MM,
@@ -90,6 +98,7 @@ __all__ = [
     "Figure",
     "FoundBox",
     "FreeResponse",
+    "HeadComparison",
     "Hit",
     "IsotonicCalibration",
     "LogitCalibration",
@@ -139,6 +148,7 @@ __all__ = [
     "fit_study_head",
     "fit_temperature",
     "fit_triage",
+    "head_against_noisy_or",
     "least_cases",
     "linked_in_z",
     "match_boxes",

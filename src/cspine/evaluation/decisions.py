@@ -7,7 +7,7 @@ import numpy as np
 from cspine.domain import Decision
 from cspine.evaluation.intervals import Estimate
 from cspine.evaluation.ranking import Ranking
-from cspine.evaluation.resampling import Statistic, at_the_edge, quotient, resampled
+from cspine.evaluation.resampling import at_the_edge, quotient, resampled
 from cspine.evaluation.rows import Figure, Rows, Section
 
 PREVALENCES = (0.02, 0.05, 0.10)
@@ -71,19 +71,22 @@ def operating_figures(rows: Rows) -> Iterator[Figure]:
             (f"sensitivity at {point:.0%} specificity", ranking.sensitivity_at(point), rows.labels == 1),
             (f"specificity at {point:.0%} sensitivity", ranking.specificity_at(point), rows.labels == 0),
         )
+        found = []
         for name, statistic, among in sides:
             estimate = resampled(statistic, rows.weights, int(among.sum()))
-            yield Figure(Section.OPERATING, name, rows.target, at_the_edge(estimate, rows.studies_of(among)))
+            found.append(at_the_edge(estimate, rows.studies_of(among)))
+            yield Figure(Section.OPERATING, name, rows.target, found[-1])
         for prevalence in PREVALENCES:
-            for name, side in (("PPV", 0), ("NPV", 1)):
-                worth = _worth(ranking.sensitivity_at(point), point, prevalence, side)
-                estimate = resampled(worth, rows.weights)
+            for side, name in enumerate(("PPV", "NPV")):
                 text = f"{name} at {point:.0%} specificity, prevalence {prevalence:.0%}"
-                yield Figure(Section.OPERATING, text, rows.target, estimate)
+                yield Figure(Section.OPERATING, text, rows.target, _worth(found[0], point, prevalence, side))
 
 
-def _worth(sensitivity: Statistic, specificity: float, prevalence: float, side: int) -> Statistic:
-    return lambda weights: predictive_values(sensitivity(weights), specificity, prevalence)[side]
+def _worth(sensitivity: Estimate, specificity: float, prevalence: float, side: int) -> Estimate:
+    """Return PPV (side 0) or NPV (side 1); both rise with the sensitivity, so its limits give theirs."""
+    ends = (sensitivity.value, sensitivity.low, sensitivity.high)
+    value, low, high = (float(predictive_values(end, specificity, prevalence)[side]) for end in ends)
+    return Estimate(value, low, high, sensitivity.n)
 
 
 def _values_of(rows: Rows, prevalence: float) -> tuple[Estimate, Estimate]:

@@ -262,6 +262,9 @@ def _box_figures(boxes: FreeResponse, weights: np.ndarray) -> Iterator[Figure]:
             ppv = boxes.precision(weights, chosen, prevalence)
             yield Figure(Section.BOXES, f"PPV, {name}, prevalence {prevalence:.1%}", BOX, ppv, group)
     yield Figure(Section.BOXES, "level right, of right boxes", BOX, boxes.level_right(weights), group)
+    told, right = boxes.type_told(weights)
+    yield Figure(Section.BOXES, "type suggested, of right boxes", BOX, told, group)
+    yield Figure(Section.BOXES, "type right, of suggested", BOX, right, group)
 
 
 def _froc_plot(boxes: FreeResponse) -> Plot:

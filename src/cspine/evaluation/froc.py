@@ -172,6 +172,15 @@ class FreeResponse:
         right = np.array([t is not None and t.vertebra is m.found.vertebra for m, t in self.matched], dtype=float)
         return self._share(self._per_study(right * known), self._per_study(known), weights_DS, int(known.sum()))
 
+    def type_told(self, weights_DS: np.ndarray) -> tuple[Estimate, Estimate]:
+        """Return, of right boxes whose true type is known, the share with a suggested type, and of those the right."""
+        known = np.array([t is not None and t.type is not None for _, t in self.matched], dtype=float)
+        told = known * np.array([m.found.type is not None for m, _ in self.matched], dtype=float)
+        right = told * np.array([t is not None and t.type == m.found.type for m, t in self.matched], dtype=float)
+        sums = [self._per_study(values) for values in (known, told, right)]
+        shares = [self._share(sums[k + 1], sums[k], weights_DS, int(n.sum())) for k, n in enumerate((known, told))]
+        return shares[0], shares[1]
+
     def false_per_study(self, weights_DS: np.ndarray, chosen_B: np.ndarray) -> Estimate:
         """Return the mean number of false boxes of a study."""
         per_study = self._per_study((1 - self._right_B) * chosen_B)

@@ -83,6 +83,7 @@ def _found_figures(rows: Rows, members: np.ndarray, group: str, threshold: float
 
 def _mimic_figures(scored: ScoredSet, rows: Rows) -> Iterator[Figure]:
     mimics = [truth.mimics.get(v, ()) for truth in scored.truths for v in CERVICAL]
+    named = np.array([v in answer.mimics for answer in scored.answers for v in CERVICAL])
     intact = rows.labels == 0
     kinds = sorted({kind for own in mimics for kind in own})
     if not kinds:
@@ -95,3 +96,5 @@ def _mimic_figures(scored: ScoredSet, rows: Rows) -> Iterator[Figure]:
     for group, members in groups.items():
         alarm = rows.share(rows.said(Decision.RULE_IN), members & intact)
         yield Figure(Section.KINDS, "not fractured called rule-in", VERTEBRA, alarm, group)
+        told = rows.share(named, members & intact)
+        yield Figure(Section.KINDS, "not fractured, a mimic named", VERTEBRA, told, group)

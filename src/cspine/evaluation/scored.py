@@ -78,12 +78,15 @@ class FoundBox:
         Under which level.
     decision
         About that level.
+    type
+        Suggested, or ``None``.
     """
 
     probability: float
     box_lps_mm: WorldBox
     vertebra: Vertebra
     decision: Decision
+    type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class StudyAnswer:
         Why there is no answer, or empty.
     centers_lps_mm
         Of the levels that were seen.
+    mimics
+        What a level was said to be instead, where anything was.
     """
 
     uid: str
@@ -117,6 +122,7 @@ class StudyAnswer:
     peak_mb: float | None = None
     refusal: str = ""
     centers_lps_mm: Mapping[Vertebra, tuple[float, float, float]] = field(default_factory=dict)
+    mimics: Mapping[Vertebra, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in (("probabilities", self.probabilities), ("decisions", self.decisions)):
@@ -130,7 +136,7 @@ class StudyAnswer:
         """Return the answer that findings give."""
         levels = findings.vertebrae
         boxes = tuple(
-            FoundBox(place.probability, place.box_lps_mm, f.vertebra, f.decision)
+            FoundBox(place.probability, place.box_lps_mm, f.vertebra, f.decision, place.type)
             for f in levels
             for place in f.locations
         )
@@ -143,6 +149,7 @@ class StudyAnswer:
             dict(seconds),
             peak_mb,
             centers_lps_mm={f.vertebra: f.center_lps_mm for f in levels if f.center_lps_mm is not None},
+            mimics={f.vertebra: f.mimic for f in levels if f.mimic is not None},
         )
 
     @classmethod

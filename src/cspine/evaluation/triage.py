@@ -14,8 +14,11 @@ from scipy.special import logit
 from cspine.domain import CERVICAL, Decision
 from cspine.evaluation.calibration import FOLDS, Calibration, choose_calibration, fit_logistic, read_calibration
 from cspine.evaluation.conformal import ConformalRule, ErrorLevels, fit_rule, least_cases, read_rule
+from cspine.evaluation.intervals import Estimate
 from cspine.evaluation.prevalence import Priors, priors_of, read_priors, shifted
-from cspine.evaluation.study_head import StudyHead, fit_study_head, read_study_head
+from cspine.evaluation.resampling import ratio, resampled, study_draws
+from cspine.evaluation.rsna import CLIP, OVERALL_WEIGHTS, submitted_probability
+from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,58 @@ def fit_triage(
         fit_logistic(apart, y[:, 0]),
         chosen_on,
     )
+
+
+@dataclass(frozen=True)
+class HeadComparison:
+    """The weighted loss of the challenge's study column, of the head and of noisy-OR over calibrated vertebrae.
+
+    Attributes
+    ----------
+    difference
+        Head − noisy-OR on the same draws of studies: below 0 the head is better.
+    """
+
+    head: Estimate
+    noisy_or: Estimate
+    difference: Estimate
+
+
+def head_against_noisy_or(
+    triage: Triage, logits: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> HeadComparison:
+    """Compare the study head with noisy-OR on studies that neither was fitted on.
+
+    Parameters
+    ----------
+    logits
+        (S, 7), NaN where not assessed; a study without any is left out.
+    labels
+        (S,) of studies, 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        Another shape, or a label that is not 0 or 1.
+    """
+    z, y = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    if z.ndim != 2 or y.shape != (len(z),) or not ((y == 0) | (y == 1)).all():
+        raise ValueError(f"logits {z.shape} must be (studies, 7) and labels {y.shape} (studies,), 0 or 1")
+    known = ~np.isnan(z).all(axis=1)
+    z, y = z[known], y[known]
+    joined = noisy_or(triage.calibration.probability(z))
+    own = triage.head_calibration.probability(triage.study_score(z))
+    weight = np.where(y == 1, OVERALL_WEIGHTS[1], OVERALL_WEIGHTS[0])
+    lost = [weight * _loss_of(submitted_probability(p), y) for p in (own, joined)]
+    draws = study_draws(np.arange(len(y)), rng)
+    head, baseline, gap = (resampled(ratio(top, weight), draws) for top in (lost[0], lost[1], lost[0] - lost[1]))
+    return HeadComparison(head, baseline, gap)
+
+
+def _loss_of(q: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    kept = np.clip(q, CLIP, 1 - CLIP)
+    loss: np.ndarray = -np.where(labels == 1, np.log(kept), np.log1p(-kept))
+    return loss
 
 
 def _level_rules(logits: np.ndarray, labels: np.ndarray, errors: ErrorLevels) -> tuple[ConformalRule, ...]:

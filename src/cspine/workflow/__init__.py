@@ -10,6 +10,7 @@ from cspine.workflow.detector import (
     answered_by_bundle,
     answered_by_findings,
     run_evaluation,
+    stated_errors,
     tuning_priors,
     write_evaluation,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "score_cases",
     "send_folder",
     "send_results",
+    "stated_errors",
     "summaries",
     "tuning_priors",
     "with_series_flags",

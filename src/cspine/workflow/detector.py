@@ -27,6 +27,7 @@ from cspine.evaluation import (
     WorstCase,
     evaluate_detector,
     read_priors,
+    read_triage,
 )
 from cspine.report import (
     EvaluationTitle,
@@ -150,6 +151,19 @@ def tuning_priors(calibration: Mapping[str, Any]) -> Priors:
         return RSNA_PRIORS if told is None else read_priors(told)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleIncompatible(f"manifest: priors of the calibration are wrong ({error}); export it again") from error
+
+
+def stated_errors(calibration: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which error levels the rules of a bundle state, in words; nothing where it has none."""
+    if "study_rule" not in calibration:
+        return ()
+    triage = read_triage(calibration)
+    level, study = triage.level_rules[0].errors, triage.study_rule.errors
+    return (
+        f"The bundle states, on {triage.chosen_on}: of fractured vertebrae at most {level.miss:.1%} ruled out, of others "
+        f"at most {level.false_alarm:.1%} ruled in; of studies by their own score {study.miss:.1%} and "
+        f"{study.false_alarm:.1%}. Compare with the coverage of what was assessed.",
+    )
 
 
 def run_evaluation(

@@ -233,20 +233,24 @@ def _kinds(figures: Figures) -> Iterator[Part]:
         return
     fractures = [g for g in groups if not g.startswith("mimic")]
     names = list(dict.fromkeys(f.name for f in figures.all(Section.KINDS) if f.group in fractures))
-    alarm = "not fractured called rule-in"
+    alarm, told = "not fractured called rule-in", "not fractured, a mimic named"
     rows = [
         (g, *(figure_text(figures.get(Section.KINDS, n, VERTEBRA, g)) for n in names), _count(figures, names[0], g))
         for g in fractures
     ]
     mimics = [
-        (g, figure_text(figures.get(Section.KINDS, alarm, VERTEBRA, g)), _count(figures, alarm, g))
+        (
+            g,
+            *(figure_text(figures.get(Section.KINDS, n, VERTEBRA, g)) for n in (alarm, told)),
+            _count(figures, alarm, g),
+        )
         for g in groups
         if g not in fractures
     ]
     fixed = [(g, figures.get(Section.KINDS, names[-1], VERTEBRA, g)) for g in fractures] if names else []
     charts = [Chart(names[-1], interval_chart(fixed, (0.0, 1.0), label="sensitivity"), wide=True)] if fixed else []
     tables = [Table("Fractured vertebrae", ("", *names, "n"), tuple(rows))] if rows else []
-    tables += [Table("Vertebrae without a fracture", ("", alarm, "n"), tuple(mimics))] if mimics else []
+    tables += [Table("Vertebrae without a fracture", ("", alarm, told, "n"), tuple(mimics))] if mimics else []
     yield Part(
         "Fractures and mimics",
         "A vertebra counts under each type of its fractures, and under its highest severity: 1 barely visible, 5 "
