@@ -160,8 +160,8 @@ def stated_errors(calibration: Mapping[str, Any]) -> tuple[str, ...]:
     triage = read_triage(calibration)
     level, study = triage.level_rules[0].errors, triage.study_rule.errors
     return (
-        f"The bundle states, on {triage.chosen_on}: of fractured vertebrae at most {level.miss:.1%} ruled out, of others "
-        f"at most {level.false_alarm:.1%} ruled in; of studies by their own score {study.miss:.1%} and "
+        f"The bundle states, on {triage.chosen_on}: of fractured vertebrae at most {level.miss:.1%} ruled out, of "
+        f"others at most {level.false_alarm:.1%} ruled in; of studies by their own score {study.miss:.1%} and "
         f"{study.false_alarm:.1%}. Compare with the coverage of what was assessed.",
     )
 
