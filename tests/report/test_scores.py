@@ -26,6 +26,7 @@ from cspine.evaluation import (
 )
 from cspine.report import (
     EvaluationTitle,
+    Frames,
     case_pictures,
     curves_csv,
     evaluation_html,
@@ -168,10 +169,16 @@ def test_true_and_found_boxes_are_framed_where_the_plane_cuts_them():
     grid = Grid.from_axes((40, 40, 40), (2.0, 2.0, 2.0), (-40.0, -40.0, 40.0))
     volume = Volume(grid, np.zeros(grid.shape, np.int16))
     cut, beside = WorldBox((-5, -5, -5), (5, 5, 5)), WorldBox((-5, -5, 20), (5, 5, 30))
-    axial, sagittal = case_pictures(volume, (0, 0, 0), [cut], [beside], "C5")
+    axial, sagittal = case_pictures(volume, (0, 0, 0), Frames((cut,), (beside,)), "C5")
     colors = [
         {tuple(v) for v in np.asarray(Image.open(io.BytesIO(p.png))).reshape(-1, 3).tolist()} for p in (axial, sagittal)
     ]
     assert [(TRUE_COLOR in c, FOUND_COLOR in c) for c in colors] == [(True, False), (True, True)]
     assert (axial.title, axial.caption) == ("C5", "F/H 0 mm")
     assert math.isclose(axial.shape, 1.0)
+
+
+def test_a_point_beyond_the_scan_is_drawn_at_its_border():
+    grid = Grid.from_axes((40, 40, 40), (2.0, 2.0, 2.0), (-40.0, -40.0, 40.0))
+    axial, _ = case_pictures(Volume(grid, np.zeros(grid.shape, np.int16)), (0, 0, 90.0), Frames(), "C1")
+    assert axial.caption == "H 40 mm"

@@ -19,6 +19,7 @@ from cspine.report.pictures import Picture, Pictures, draw_pictures
 from cspine.report.renderers import GROUPS, RENDERERS, Renderer, check_kind, chosen, file_name, render, renderer
 from cspine.report.scores import (
     EvaluationTitle,
+    Frames,
     case_pictures,
     curves_csv,
     evaluation_html,
@@ -37,6 +38,7 @@ __all__ = [
     "RENDERERS",
     "Content",
     "EvaluationTitle",
+    "Frames",
     "ImageRegion",
     "Picture",
     "Pictures",

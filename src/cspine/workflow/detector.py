@@ -31,6 +31,7 @@ from cspine.evaluation import (
 )
 from cspine.report import (
     EvaluationTitle,
+    Frames,
     Picture,
     case_pictures,
     curves_csv,
@@ -288,8 +289,9 @@ def _drawn(study: KnownStudy, answer: StudyAnswer, case: WorstCase) -> tuple[Pic
         raise NoImages(f"{study.files.uid}: nobody says where {case.vertebra.name} is")
     with open_source(study.files.folder) as source:
         volume = _of_uid(source.studies(), study.files.uid).load().volume
-    boxes = [[box.box_lps_mm for box in side] for side in (true, found)]
-    return case_pictures(volume, center, boxes[0], boxes[1], case.vertebra.name)
+    own = [tuple(b.box_lps_mm for b in side if b.vertebra is case.vertebra) for side in (true, found)]
+    others = [tuple(b.box_lps_mm for b in side if b.vertebra is not case.vertebra) for side in (true, found)]
+    return case_pictures(volume, center, Frames(*own, *others), case.vertebra.name)
 
 
 class _PeakMemory:

@@ -92,14 +92,18 @@ def _counts(evaluation: DetectorEvaluation) -> str:
 
 def _method(evaluation: DetectorEvaluation) -> list[str]:
     settings = evaluation.settings
-    stated = "the share of fractures in the tuning set" if settings.stated_at is None else f"{settings.stated_at:.1%}"
+    stated = (
+        "in the tuning set"
+        if settings.stated_at is None
+        else f"where {settings.stated_at:.1%} of studies are fractured"
+    )
     moved = (
         "they were scored as they are" if settings.scored_at is None else f"they were moved to {settings.scored_at:.1%}"
     )
     return [
         f"Intervals are 95 %, from {settings.draws} draws of whole studies (seed {settings.seed}); single bins have "
         "Wilson's.",
-        f"The given probabilities hold where {stated} of studies are fractured; {moved}. What was not assessed carries "
+        f"The given probabilities hold {stated}; {moved}. What was not assessed carries "
         f"its prior (study {settings.priors.study:.1%}).",
         "Entries q = 2p / (1 + p) are those that the challenge's loss is least at; findings show p.",
         "A study without an answer is one in which nothing was assessed.",
