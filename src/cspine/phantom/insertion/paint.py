@@ -83,7 +83,7 @@ def _paint_inplace(edit: Edit, site: Site, broken: BrokenBone, slab: Slab, hits:
     filled, cover, was = whole / np.maximum(cover, 1), np.minimum(cover, 1), room.astype(np.float32)
     own = site.solid.bone.distance_mm(hits.own_mm)
     before = np.clip(0.5 - own / width, 0, 1)
-    # Blood gets into the fat beside a fragment that has left: no line round it is darker than water.
+    # Blood gets into the fat beside a fragment that has left.
     behind = np.maximum(site.soft_hu[slab.slices].reshape(-1)[hits.flat], _LEAST_BEHIND_HU)
     filling = behind + before * (filler - behind)
     bared, covered = np.maximum(was - cover, 0), np.maximum(cover - was, 0)
