@@ -85,6 +85,18 @@ def test_an_impossible_range_is_refused(change: dict):
         AugmentRange(**change)
 
 
+def test_a_crop_stretches_what_is_left_over_the_whole_image():
+    image = np.zeros((40, 40), np.float32)
+    image[10:30, 20:40] = 1
+    cropped = Augmentation(crop_tlbr=(0.25, 0.5, 0.25, 0.0)).apply(image)
+    assert cropped[1:-1, 1:-1].min() == pytest.approx(1, abs=1e-5)
+    drawn = sample_augmentation(AugmentRange(crop=0.2), np.random.default_rng(1))
+    plain = sample_augmentation(AugmentRange(), np.random.default_rng(1))
+    assert 0 < max(drawn.crop_tlbr) <= 0.2
+    assert drawn.rotation_deg == plain.rotation_deg
+    assert "crop" in drawn.text
+
+
 def test_an_unknown_fill_is_refused_with_those_that_are_known():
     with pytest.raises(ConfigError, match=f"unknown fill 'mirror'; known are {', '.join(FILLS)}"):
         AugmentRange(fill="mirror")

@@ -32,6 +32,8 @@ class AugmentRange:
         Largest change of size either way, share.
     fill
         One of `FILLS`.
+    crop
+        Largest part cut off at each side, share; what is left is stretched over the whole image.
     """
 
     shift: float = 0.1
@@ -41,6 +43,7 @@ class AugmentRange:
     shear: float = 0.2
     zoom: float = 0.2
     fill: str = "nearest"
+    crop: float = 0.0
 
     def __post_init__(self) -> None:
         limits = {
@@ -50,6 +53,7 @@ class AugmentRange:
             "rotation_deg": 180.0,
             "shear": 1.0,
             "zoom": 0.9,
+            "crop": 0.4,
         }
         for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
@@ -70,6 +74,8 @@ class Augmentation:
         Counterclockwise as the image is seen.
     zoom
         1 keeps the size, more makes things larger.
+    crop_tlbr
+        Cut off at the top, left, bottom and right, shares of the sides.
     """
 
     shift_rc: tuple[float, float] = (0.0, 0.0)
@@ -79,6 +85,7 @@ class Augmentation:
     shear: float = 0.0
     zoom: float = 1.0
     fill: str = "nearest"
+    crop_tlbr: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @property
     def text(self) -> str:
@@ -86,7 +93,8 @@ class Augmentation:
         flips = "".join(mark for mark, on in (("↔", self.flip_horizontal), ("↕", self.flip_vertical)) if on)
         down, right = (f"{100 * part:+.0f}" for part in self.shift_rc)
         words = f"{self.rotation_deg:+.0f}° shear {self.shear:+.2f} zoom {self.zoom:.2f} shift {down}/{right} %"
-        return f"{words} flip {flips}" if flips else words
+        cut = f" crop {'/'.join(f'{100 * part:.0f}' for part in self.crop_tlbr)} %" if any(self.crop_tlbr) else ""
+        return f"{words}{cut} flip {flips}" if flips else f"{words}{cut}"
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return the changed image: float32 0 … 1, (rows, columns) as given.
@@ -99,7 +107,8 @@ class Augmentation:
         values = image / np.float32(255) if image.dtype == np.uint8 else image
         values = values[:, ::-1] if self.flip_horizontal else values
         values = values[::-1] if self.flip_vertical else values
-        if (self.shift_rc, self.rotation_deg, self.shear, self.zoom) != ((0.0, 0.0), 0.0, 0.0, 1.0):
+        moved = (self.shift_rc, self.rotation_deg, self.shear, self.zoom) != ((0.0, 0.0), 0.0, 0.0, 1.0)
+        if moved or any(self.crop_tlbr):
             values = transform.warp(
                 values, self._matrix(values.shape).inverse, mode=FILLS[self.fill], order=1, preserve_range=True
             )
@@ -115,12 +124,21 @@ class Augmentation:
         linear = self.zoom * turn @ np.array([[1.0, self.shear], [0.0, 1.0]])
         matrix = np.eye(3)
         matrix[:2, :2], matrix[:2, 2] = linear, middle + moved - linear @ middle
-        return transform.AffineTransform(matrix=matrix)
+        return transform.AffineTransform(matrix=self._crop(rows, columns) @ matrix)
+
+    def _crop(self, rows: int, columns: int) -> np.ndarray:
+        """Return where (column, row) goes when what is left of the image is stretched over all of it."""
+        top, left, bottom, right = self.crop_tlbr
+        wide, high = 1 / (1 - left - right), 1 / (1 - top - bottom)
+        stretch = np.diag([wide, high, 1.0])
+        stretch[:2, 2] = [-wide * (left * columns - 0.5) - 0.5, -high * (top * rows - 0.5) - 0.5]
+        return stretch
 
 
 def sample_augmentation(limits: AugmentRange, rng: np.random.Generator) -> Augmentation:
     """Draw one change; equal generators draw equal ones."""
     down, right, angle, shear, zoom, across, over = rng.uniform(-1, 1, 7)
+    top, left, bottom, side = (limits.crop * rng.uniform(0, 1, 4)).tolist() if limits.crop else (0.0,) * 4
     return Augmentation(
         shift_rc=(limits.shift * down, limits.shift * right),
         flip_horizontal=bool((across + 1) / 2 < limits.flip_horizontal),
@@ -129,4 +147,5 @@ def sample_augmentation(limits: AugmentRange, rng: np.random.Generator) -> Augme
         shear=limits.shear * shear,
         zoom=1 + limits.zoom * zoom,
         fill=limits.fill,
+        crop_tlbr=(top, left, bottom, side),
     )

@@ -22,7 +22,7 @@ from cspine.training.stacks.parts import Parts, fold_parts, held_out, image_part
 from cspine.training.stacks.phantoms import phantom_stacks
 from cspine.training.stacks.read import read_stacks
 from cspine.training.stacks.samples import SliceSamples, level_targets, visible_targets
-from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack
+from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack, square_grid
 
 __all__ = [
     "CERVICAL_FRACTURES",
@@ -41,6 +41,7 @@ __all__ = [
     "parts_of_split",
     "phantom_stacks",
     "read_stacks",
+    "square_grid",
     "study_groups",
     "visible_targets",
 ]

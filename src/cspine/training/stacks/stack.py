@@ -153,7 +153,7 @@ def make_stack(
     slots = SLOTS[: len(labels.levels)]
     told = list(label_slices(study, StudyLabels(bool(targets[0]), fractured), slots))
     kept = _kept(study.volume.grid, plan.step_mm)
-    source, target = study.volume.grid, _square(study.volume.grid, plan.size)
+    source, target = study.volume.grid, square_grid(study.volume.grid, plan.size)
     gray = window_named(plan.window).gray(resample(study.volume.hu, source, target, PADDING_HU, threads=2))[kept]
     mask = None if study.labels is None else resample_labels(study.labels.labels, source, target)[kept]
     unknown = (float("nan"),) * len(slots)
@@ -200,7 +200,7 @@ def _kept(grid: Grid, step_mm: float) -> list[int]:
     return sorted({round(i * step) for i in range(int((grid.shape[0] - 1) / step) + 1)})
 
 
-def _square(grid: Grid, size: int) -> Grid:
+def square_grid(grid: Grid, size: int) -> Grid:
     """Return a grid with the same slices and size × size pixels round the same middle."""
     pixel = max(grid.extent_mm[1:]) / size
     close = grid.at_spacing((grid.spacing_mm[0], pixel, pixel))
