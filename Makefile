@@ -32,7 +32,7 @@ $(CORE): $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable ".[train,onnxruntime,data,video]" --group dev
+	$(PIP) --editable ".[train,onnxruntime,data,video,serve]" --group dev
 	@touch $(CORE) $@
 
 core: $(CORE)  ## Install cspine as a user gets it (no torch)

@@ -30,6 +30,7 @@ LAYERS = (
     ("stores", "where series come from and results go"),
     ("datasets", "data on disk and cases"),
     ("workflow", "read, analyze, render, write, over one or many studies"),
+    ("service", "uploads, jobs, worklist and viewer, over HTTP (needs the extra `serve`)"),
     ("training", "from phantoms and scans to a bundle (needs the extra `train`)"),
 )
 MARKER = re.compile(r"<!-- generated: ([\w-]+) -->")

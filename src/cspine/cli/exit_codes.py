@@ -19,7 +19,7 @@ code meaning
 from collections.abc import Sequence
 from enum import IntEnum
 
-from cspine.domain import BundleError, ConfigError, InputError, RenderError, StoreError, TrainingStopped
+from cspine.domain import BundleError, ConfigError, InputError, RenderError, RequestError, StoreError, TrainingStopped
 
 
 class ExitCode(IntEnum):
@@ -43,6 +43,7 @@ CODE_OF_ERROR: tuple[tuple[type[Exception], ExitCode], ...] = (
     (BundleError, ExitCode.BUNDLE),
     (StoreError, ExitCode.STORE),
     (ConfigError, ExitCode.USAGE),
+    (RequestError, ExitCode.USAGE),
     (TrainingStopped, ExitCode.TRAINING_STOPPED),
     (RenderError, ExitCode.INTERNAL),
 )

@@ -17,6 +17,7 @@ from cspine.cli import (
     pacs,
     phantom,
     recipes,
+    serve,
     systems,
     train,
 )
@@ -69,6 +70,8 @@ app.command("detect")(detect.detect)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.command("listen")(listen.listen)
+app.command("serve")(serve.serve)
+app.add_typer(serve.account, name="account")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(dataset.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")

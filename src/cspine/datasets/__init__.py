@@ -26,7 +26,7 @@ from cspine.datasets.labeled_study import (
 )
 from cspine.datasets.late import late_names as _late_names
 from cspine.datasets.mask_geometry import LevelExtent, LevelOverlap, largest_piece, level_extents, level_overlaps
-from cspine.datasets.nifti import nifti_bytes, rsna_mask_bytes
+from cspine.datasets.nifti import nifti_bytes, plain_nifti_bytes, rsna_mask_bytes
 from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
 from cspine.datasets.phantom_studies import write_phantoms
 from cspine.datasets.phantom_truth import phantom_header, truth_document
@@ -206,6 +206,7 @@ __all__ = [
     "parse_rule",
     "phantom_header",
     "place_study",
+    "plain_nifti_bytes",
     "prepare_set",
     "problems_of",
     "read_answer",

@@ -19,6 +19,11 @@ def nifti_bytes(grid: Grid, array: np.ndarray) -> bytes:
     return gzip.compress(_stored(grid, array, _COLUMNS_FIRST), compresslevel=4, mtime=0)
 
 
+def plain_nifti_bytes(grid: Grid, array: np.ndarray) -> bytes:
+    """Return a ``.nii`` of (slice, row, column) voxels on a grid: 352 bytes of header, then they in that order."""
+    return _stored(grid, array, _COLUMNS_FIRST)
+
+
 def rsna_mask_bytes(labels: LabelMap) -> bytes:
     """Return a ``.nii`` of labels as RSNA 2022 stores its masks.
 

@@ -109,6 +109,34 @@ class ConfigError(CspineError):
     """A setting, recipe or specification is impossible."""
 
 
+class RequestError(CspineError):
+    """What somebody asked of the service cannot be given."""
+
+
+class Unauthenticated(RequestError):
+    """It is not known who asks: no session, a wrong password, an expired key."""
+
+
+class Forbidden(RequestError):
+    """It is known who asks, and that role may not do this."""
+
+
+class NotFound(RequestError):
+    """There is no such thing."""
+
+
+class Conflict(RequestError):
+    """The thing exists, but is not in a state in which this can be done."""
+
+
+class TooLarge(RequestError):
+    """More was sent than the service takes."""
+
+
+class TooManyTries(RequestError):
+    """Too many failed attempts; wait."""
+
+
 class TrainingStopped(CspineError):
     """A training cannot go on; what it reached is saved."""
 

@@ -45,6 +45,11 @@ _DAMAGE = (
 class ZipSource:
     """Studies in a zip archive.
 
+    Parameters
+    ----------
+    member_limit
+        More members than this are refused.
+
     Raises
     ------
     NoImages
@@ -55,8 +60,8 @@ class ZipSource:
         No room to unpack it.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, path: Path, member_limit: int = MEMBER_LIMIT):
+        self._path, self._member_limit = path, member_limit
         self._unused: list[Skipped] = []
         self._folder = tempfile.TemporaryDirectory(prefix="cspine-", ignore_cleanup_errors=True)
 
@@ -98,8 +103,8 @@ class ZipSource:
 
     def _wanted(self, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         members = archive.infolist()
-        if len(members) > MEMBER_LIMIT:
-            raise UnsupportedSeries(f"{self._path}: {len(members)} members; at most {MEMBER_LIMIT} are read")
+        if len(members) > self._member_limit:
+            raise UnsupportedSeries(f"{self._path}: {len(members)} members; at most {self._member_limit} are read")
         wanted = []
         for member in members:
             _check_path(self._path, member.filename)

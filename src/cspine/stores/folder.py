@@ -13,6 +13,7 @@ from cspine.dicom import (
     ScanResult,
     Skipped,
     Study,
+    StudyHeader,
     choose_series,
     scan,
     to_volume,
@@ -98,6 +99,17 @@ class DicomStudy:
     def study_uid(self) -> str | None:
         """UID, or ``None``."""
         return self._study.uid or None
+
+    @property
+    def header(self) -> StudyHeader:
+        """Patient and study as the first image gives them."""
+        return self._study.series[0].header
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that images with pixels are in, each once, sorted."""
+        images = (image for series in self._study.series for image in series.images)
+        return tuple(sorted({Path(image.pixels.path) for image in images if image.pixels is not None}))
 
     def load(self, series_uid: str | None = None) -> LoadedSeries:
         """Read one series; see `StudySource.load`."""

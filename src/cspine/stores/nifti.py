@@ -109,6 +109,16 @@ class NiftiStudy:
         """Always ``None``: the format has none."""
         return None
 
+    @property
+    def header(self) -> StudyHeader:
+        """Nothing: the format names no patient."""
+        return StudyHeader()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The one file."""
+        return (self._path,)
+
     def load(self, series_uid: str | None = None) -> LoadedSeries:
         """Read the volume; see `StudySource.load`."""
         self.not_used(series_uid)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self
 
-from cspine.dicom import LoadedSeries, Skipped
+from cspine.dicom import LoadedSeries, Skipped, StudyHeader
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class StudySource(Protocol):
         Study UID, or file name where there is none; fit for messages, not for paths.
     study_uid
         ``None`` when the images name no study.
+    header
+        Patient and study as the first image gives them.
+    files
+        The files that its images are in, each once, sorted.
     """
 
     @property
@@ -31,6 +36,12 @@ class StudySource(Protocol):
 
     @property
     def study_uid(self) -> str | None: ...  # noqa: D102 - see the class
+
+    @property
+    def header(self) -> StudyHeader: ...  # noqa: D102 - see the class
+
+    @property
+    def files(self) -> tuple[Path, ...]: ...  # noqa: D102 - see the class
 
     def load(self, series_uid: str | None = None) -> LoadedSeries:
         """Read the series of that UID, or the one that the written rule chooses.

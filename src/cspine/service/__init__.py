@@ -1,0 +1,52 @@
+"""Run the system unattended and show its results: uploads, a queue of jobs, workers, a worklist, a viewer."""
+
+from cspine.service.accounts import Accounts, Actor, Role, open_accounts
+from cspine.service.audit import Audit
+from cspine.service.config import ServiceConfig, config_of, example_config, read_config, settings_table
+from cspine.service.parts import Parts, open_parts
+from cspine.service.queue import Failure, Job, JobQueue, RetryPolicy
+from cspine.service.run import run_service
+from cspine.service.spool import Announced, Spool
+from cspine.service.states import TRANSITIONS, JobEvent, JobState, next_state
+from cspine.service.studies import StudyBook, Urgency, urgency
+from cspine.service.supervise import Supervisor, bundle_of, check_room, run_worker
+from cspine.service.tidy import tidy
+from cspine.service.web import create_app
+from cspine.service.worker import Watch, Worker
+
+__all__ = [
+    "TRANSITIONS",
+    "Accounts",
+    "Actor",
+    "Announced",
+    "Audit",
+    "Failure",
+    "Job",
+    "JobEvent",
+    "JobQueue",
+    "JobState",
+    "Parts",
+    "RetryPolicy",
+    "Role",
+    "ServiceConfig",
+    "Spool",
+    "StudyBook",
+    "Supervisor",
+    "Urgency",
+    "Watch",
+    "Worker",
+    "bundle_of",
+    "check_room",
+    "config_of",
+    "create_app",
+    "example_config",
+    "next_state",
+    "open_accounts",
+    "open_parts",
+    "read_config",
+    "run_service",
+    "run_worker",
+    "settings_table",
+    "tidy",
+    "urgency",
+]

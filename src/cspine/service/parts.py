@@ -1,0 +1,43 @@
+"""The parts of the service, put together once for each process."""
+
+import time
+from dataclasses import dataclass
+
+from cspine.service.config import ServiceConfig
+from cspine.service.database import Clock, Database
+from cspine.service.queue import JobQueue, RetryPolicy
+from cspine.service.spool import Spool
+from cspine.service.studies import StudyBook
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What web and workers share.
+
+    Attributes
+    ----------
+    bundle
+        Identity of the model bundle in use.
+    """
+
+    database: Database
+    queue: JobQueue
+    book: StudyBook
+    spool: Spool
+    bundle: str
+    clock: Clock
+
+
+def open_parts(config: ServiceConfig, bundle: str, clock: Clock = time.time) -> Parts:
+    """Open the database and what stands on it.
+
+    Raises
+    ------
+    ConfigError, StoreError
+        As `Database`.
+    """
+    database = Database(config.url)
+    policy = RetryPolicy(config.max_attempts, config.retry_first_s, config.lease_s)
+    queue = JobQueue(database, clock, policy)
+    book = StudyBook(database, queue, clock)
+    return Parts(database, queue, book, Spool(config, database, queue, clock), bundle, clock)
