@@ -16,7 +16,8 @@ class Queue:
     """A queue in a database of its own."""
 
     def __init__(self, folder) -> None:
-        self.clock, self.database, self.ended = Clock(), Database(f"sqlite:///{folder}/q.sqlite"), []
+        self.clock, self.database = Clock(), Database(f"sqlite:///{folder}/q.sqlite")
+        self.ended: list[JobState] = []
         self.queue = JobQueue(self.database, self.clock, POLICY, lambda _, job, failure: self.ended.append(job.state))
 
     def add(self, subject: str = "s", bundle: str = "b") -> int:

@@ -19,6 +19,7 @@ class Study:
 
     def __init__(self, name, load):
         self.name, self.study_uid, self._load = name, name, load
+        self.header, self.files = StudyHeader(), ()
 
     def load(self, series_uid=None):
         return self._load()

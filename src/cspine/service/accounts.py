@@ -200,8 +200,8 @@ class Accounts:
         return Actor(f"key:{row.name}", Role.named(row.role))
 
     def _is_fresh(self, row: Mapping[str, Any], now: float) -> bool:
-        idle = now - row["seen_at"] <= self._config.session_idle_min * 60
-        return idle and now - row["created_at"] <= self._config.session_hours * 3600
+        idle_s, whole_s = now - float(row["seen_at"]), now - float(row["created_at"])
+        return idle_s <= self._config.session_idle_min * 60 and whole_s <= self._config.session_hours * 3600
 
     def _check_tries(self, name: str, address: str) -> None:
         since = self._clock() - FAILURE_WINDOW_S

@@ -25,6 +25,10 @@ from cspine.service.web.errors import add_error_handlers
 from cspine.service.web.guard import SecurityHeaders, Web
 
 ABOUT = "Upload CT studies of the cervical spine, follow their analysis, read the findings. Research use only."
+ROUTERS = tuple(
+    routes.router
+    for routes in (routes_session, routes_uploads, routes_studies, routes_feedback, routes_admin, routes_pages)
+)
 
 
 def create_app(config: ServiceConfig, parts: Parts | None = None) -> FastAPI:
@@ -54,8 +58,8 @@ def create_app(config: ServiceConfig, parts: Parts | None = None) -> FastAPI:
     feedback = FeedbackBook(parts.database, parts.clock, config.studies_dir)
     app.state.web = Web(config, parts, accounts, Audit(parts.database, parts.clock), feedback)
     add_error_handlers(app)
-    for routes in (routes_session, routes_uploads, routes_studies, routes_feedback, routes_admin, routes_pages):
-        app.include_router(routes.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=str(files("cspine.service") / "static")), name="static")
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(config.hosts))
