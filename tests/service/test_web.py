@@ -44,6 +44,8 @@ LEAST_ROLE: dict[tuple[str, str], Role | None] = {
     ("POST", "/api/studies/{study_id}/feedback"): Role.OPERATOR,
     ("GET", "/api/feedback/labels.zip"): Role.OPERATOR,
     ("GET", "/api/feedback/agreement"): Role.VIEWER,
+    ("GET", "/api/studies/{study_id}/deidentified.zip"): Role.OPERATOR,
+    ("GET", "/api/metrics"): Role.VIEWER,
     ("GET", "/api/accounts"): Role.ADMIN,
     ("POST", "/api/accounts"): Role.ADMIN,
     ("DELETE", "/api/accounts/{name}"): Role.ADMIN,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cspine.dicom import StudyHeader
 from cspine.domain import BundleMissing, ConfigError, NoImages, OutOfScope, Unreachable
 from cspine.pipeline import Analyzer
 from cspine.workflow import Done, Failed, Order, Wish, run_source, run_studies

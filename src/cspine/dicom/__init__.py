@@ -21,6 +21,7 @@ from cspine.dicom.codes import (
     Code,
 )
 from cspine.dicom.decode import warm_up
+from cspine.dicom.deidentify import FACE_WARNING, deidentified_images, without_patient
 from cspine.dicom.derived import (
     NOTICE,
     DerivedObject,
@@ -66,6 +67,7 @@ __all__ = [
     "CT_OF_CERVICAL_SPINE",
     "DECISION_CODES",
     "DEVICE",
+    "FACE_WARNING",
     "FRACTURE",
     "FRACTURE_DECISION",
     "FRACTURE_PROBABILITY",
@@ -104,6 +106,7 @@ __all__ = [
     "body_offset",
     "checked_uid",
     "choose_series",
+    "deidentified_images",
     "derived_header",
     "derived_uid",
     "derived_uids",
@@ -126,6 +129,7 @@ __all__ = [
     "to_volume",
     "translated",
     "warm_up",
+    "without_patient",
     "write_atomically",
     "write_ct_images",
     "write_ct_series",

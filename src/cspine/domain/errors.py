@@ -17,6 +17,13 @@
     │   ├── Rejected          carries the peer's status
     │   └── StoreTimeout
     ├── ConfigError           a setting, a recipe or a phantom specification
+    ├── RequestError      what somebody asked of the service cannot be given
+    │   ├── Unauthenticated
+    │   ├── Forbidden
+    │   ├── NotFound
+    │   ├── Conflict
+    │   ├── TooLarge
+    │   └── TooManyTries
     ├── TrainingStopped       a training that cannot go on: its loss is not a number, or the memory does not suffice
     └── RenderError           a document could not be made
 

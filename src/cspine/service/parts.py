@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cspine.service.config import ServiceConfig
 from cspine.service.database import Clock, Database
+from cspine.service.outbox import Outbox
 from cspine.service.queue import JobQueue, RetryPolicy
 from cspine.service.spool import Spool
 from cspine.service.studies import StudyBook
@@ -24,6 +25,7 @@ class Parts:
     queue: JobQueue
     book: StudyBook
     spool: Spool
+    outbox: Outbox
     bundle: str
     clock: Clock
 
@@ -38,6 +40,7 @@ def open_parts(config: ServiceConfig, bundle: str, clock: Clock = time.time) -> 
     """
     database = Database(config.url)
     policy = RetryPolicy(config.max_attempts, config.retry_first_s, config.lease_s)
-    queue = JobQueue(database, clock, policy)
+    box = Outbox(config, database, clock)
+    queue = JobQueue(database, clock, policy, box.announce)
     book = StudyBook(database, queue, clock)
-    return Parts(database, queue, book, Spool(config, database, queue, clock), bundle, clock)
+    return Parts(database, queue, book, Spool(config, database, queue, clock), box, bundle, clock)

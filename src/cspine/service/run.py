@@ -1,6 +1,7 @@
 """Run web and workers until asked to stop."""
 
 import logging
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -39,12 +40,17 @@ def run_service(config: ServiceConfig, say: Say) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     supervisor = Supervisor(config)
     supervisor.start()
+    stop = threading.Event()
+    announcer = threading.Thread(target=parts.outbox.run, args=(stop,), daemon=True)
+    announcer.start()
     try:
         scheme = "https" if config.tls_certificate else "http"
         say(f"cspine serves on {scheme}://{config.host}:{config.port} with {config.workers} worker(s); Ctrl-C stops it")
         _serve(app, config)
     finally:
+        stop.set()
         supervisor.stop()
+        announcer.join()
         parts.database.close()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cspine.domain import ConfigError
 from cspine.models import ModelBundle, default_bundle_path, load_bundle
@@ -87,10 +87,14 @@ class Supervisor:
     ----------
     target
         What a worker process runs; replaced in tests.
+    start_method
+        How `multiprocessing` starts it.
     """
 
     config: ServiceConfig
     target: Callable[[ServiceConfig, int], None] = run_worker
+    start_method: str = "spawn"
+    longest_wait_s: float = LONGEST_WAIT_S
     restarts: int = 0
     _posts: list[_Post] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -139,13 +143,14 @@ class Supervisor:
         """Note that a worker has died; one that dies at once waits longer each time."""
         assert post.process is not None
         code = post.process.exitcode
-        post.wait_s = FIRST_WAIT_S if now - post.started_at > HEALTHY_S else min(2 * post.wait_s, LONGEST_WAIT_S)
+        post.wait_s = FIRST_WAIT_S if now - post.started_at > HEALTHY_S else min(2 * post.wait_s, self.longest_wait_s)
         post.not_before, post.process = now + post.wait_s, None
         self.restarts += 1
         _log.warning("a worker ended with code %s; another starts in %g s", code, post.wait_s)
 
     def _hire(self, post: _Post, now: float) -> None:
-        process = multiprocessing.get_context("spawn").Process(target=self.target, args=(self.config, os.getpid()))
+        context: Any = multiprocessing.get_context(self.start_method)
+        process = context.Process(target=self.target, args=(self.config, os.getpid()))
         process.start()
         post.process, post.started_at = process, now
 

@@ -48,7 +48,7 @@ class ZipSource:
     Parameters
     ----------
     member_limit
-        More members than this are refused.
+        More members than this are refused; ``None``: more than `MEMBER_LIMIT`.
 
     Raises
     ------
@@ -60,8 +60,8 @@ class ZipSource:
         No room to unpack it.
     """
 
-    def __init__(self, path: Path, member_limit: int = MEMBER_LIMIT):
-        self._path, self._member_limit = path, member_limit
+    def __init__(self, path: Path, member_limit: int | None = None):
+        self._path, self._member_limit = path, MEMBER_LIMIT if member_limit is None else member_limit
         self._unused: list[Skipped] = []
         self._folder = tempfile.TemporaryDirectory(prefix="cspine-", ignore_cleanup_errors=True)
 

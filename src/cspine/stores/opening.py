@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cspine.domain import Unreachable
-from cspine.stores.archive import MEMBER_LIMIT, ZipSource
+from cspine.stores.archive import ZipSource
 from cspine.stores.folder import FolderSource
 from cspine.stores.nifti import NiftiSource, is_nifti_name
 
@@ -11,7 +11,7 @@ _ZIP_START = (b"PK\x03\x04", b"PK\x05\x06")
 _NIFTI_MAGIC = (b"n+1\0", b"ni1\0")
 
 
-def open_source(path: Path, member_limit: int = MEMBER_LIMIT) -> FolderSource | ZipSource | NiftiSource:
+def open_source(path: Path, member_limit: int | None = None) -> FolderSource | ZipSource | NiftiSource:
     """Open a folder, a zip archive, a DICOM file, a DICOMDIR or a NIfTI volume; its content decides, not its name.
 
     Nothing is read yet; `studies` does that.
@@ -19,7 +19,7 @@ def open_source(path: Path, member_limit: int = MEMBER_LIMIT) -> FolderSource | 
     Parameters
     ----------
     member_limit
-        An archive with more members is refused.
+        An archive with more members is refused; ``None``: the limit of `ZipSource`.
 
     Raises
     ------

@@ -3,12 +3,13 @@
 import shutil
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from cspine import __version__
 from cspine.service.accounts import Role
-from cspine.service.web.guard import Admin, TheWeb
+from cspine.service.metrics import metrics_text
+from cspine.service.web.guard import Admin, TheWeb, Viewer
 
 router = APIRouter(prefix="/api", tags=["administration"])
 
@@ -36,6 +37,12 @@ def health(web: TheWeb) -> dict[str, Any]:
     free = shutil.disk_usage(web.config.data_dir).free // 2**20
     room = free >= web.config.min_free_mib
     return {"status": "ok" if room else "disk-full", "version": __version__}
+
+
+@router.get("/metrics")
+def metrics(actor: Viewer, web: TheWeb) -> Response:
+    """Return figures for Prometheus; it sends a key of a viewer."""
+    return Response(metrics_text(web.config, web.parts), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/accounts")

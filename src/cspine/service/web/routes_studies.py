@@ -2,17 +2,23 @@
 
 import io
 import json
+import secrets
 import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from PIL import Image
 
+from cspine.dicom import FACE_WARNING, deidentified_images
 from cspine.domain import Conflict, NotFound
 from cspine.report import GROUPS, RENDERERS
 from cspine.service.shown import GEOMETRY, HEAT, LEVELS, VOLUME, ShownVolume, level_outlines
+from cspine.service.sorting import IMAGES
 from cspine.service.web.guard import REPORT_POLICY, Admin, Operator, TheWeb, Viewer, Web
 from cspine.service.windows import PRESETS, preset
 
@@ -20,6 +26,7 @@ router = APIRouter(prefix="/api/studies", tags=["studies"])
 StudyId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 SliceNumber = Annotated[int, Path(ge=0)]
 # What is never shown in a list: it is for those who run the service.
+_BLOCK = 2**20
 _HIDDEN = ("upload_id", "result", "job_id")
 
 
@@ -109,6 +116,18 @@ def slice_levels(study_id: StudyId, number: SliceNumber, actor: Viewer, web: The
     )
 
 
+@router.get("/{study_id}/deidentified.zip")
+def deidentified(study_id: StudyId, request: Request, actor: Operator, web: TheWeb) -> StreamingResponse:
+    """Return the images without names, dates and identifiers; a face can still be computed from a CT of the head."""
+    row = web.parts.book.row(study_id)
+    if not row["study_uid"]:
+        raise Conflict(f"study {study_id} is not DICOM; it names no patient, take the NIfTI itself")
+    web.note(request, actor, "export images", study_id)
+    files = sorted((web.config.studies_dir / study_id / IMAGES).iterdir())
+    headers = {"Content-Disposition": 'attachment; filename="deidentified.zip"'}
+    return StreamingResponse(_zipped(files), media_type="application/zip", headers=headers)
+
+
 @router.post("/{study_id}/retry", status_code=202)
 def retry(study_id: StudyId, request: Request, actor: Operator, web: TheWeb) -> dict[str, Any]:
     """Analyze a study again: one that failed or was refused, or any that another bundle has analyzed."""
@@ -123,6 +142,23 @@ def remove(study_id: StudyId, request: Request, actor: Admin, web: TheWeb) -> No
     web.parts.book.remove(study_id)
     shutil.rmtree(web.config.studies_dir / study_id, ignore_errors=True)
     web.note(request, actor, "remove", study_id)
+
+
+def _zipped(files: list[FilePath]) -> Iterator[bytes]:
+    """Yield a zip of de-identified images, made on the disk: no export is whole in memory."""
+    made = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the context below
+    with made:
+        _write_zip(files, made)
+        made.seek(0)
+        while block := made.read(_BLOCK):
+            yield block
+
+
+def _write_zip(files: list[FilePath], made: IO[bytes]) -> None:
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("READ-ME.txt", FACE_WARNING + "\n")
+        for number, image in enumerate(deidentified_images(files, secrets.token_bytes(32), "ANONYMOUS"), 1):
+            archive.writestr(f"{number:06d}.dcm", image)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

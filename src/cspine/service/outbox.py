@@ -1,0 +1,133 @@
+"""Announcements of results: written with the result in one transaction, delivered afterwards, again until it worked.
+
+What is sent names the study by UID and identity, and never the patient. Each announcement has a key: a receiver that
+has seen it before knows a repetition.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from cspine.domain import Unreachable
+from cspine.service.config import ServiceConfig
+from cspine.service.database import Clock, Database
+from cspine.service.queue import Failure, Job
+from cspine.service.studies import ANALYZE
+from cspine.service.tables import outbox, studies
+from cspine.workflow import Failed, attempt
+
+WEBHOOK, MAIL = "webhook", "mail"
+TRIES, FIRST_WAIT_S, TIMEOUT_S, POLL_S = 12, 5.0, 10.0, 1.0
+_URGENT = ("rule-in", "uncertain")
+
+_log = logging.getLogger("cspine.service")
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The table of announcements."""
+
+    config: ServiceConfig
+    database: Database
+    clock: Clock
+
+    def announce(self, connection: Connection, job: Job, failure: Failure | None) -> None:
+        """Write the announcements of a job's end, within the transaction that ends it."""
+        if job.kind != ANALYZE:
+            return
+        row = connection.execute(select(studies).where(studies.c.id == job.subject)).first()
+        if row is None:
+            return
+        payload = {
+            "event": "study." + job.state.value,
+            "key": f"{job.id}-{job.attempt}",
+            "study": row.id,
+            "study_instance_uid": row.study_uid,
+            "decision": row.decision if failure is None else None,
+            "probability": row.probability if failure is None else None,
+            "reason": None if failure is None else failure.kind,
+        }
+        for channel in self._channels(payload):
+            now = self.clock()
+            values = {"channel": channel, "key": payload["key"], "payload": payload}
+            connection.execute(insert(outbox).values(**values, created_at=now, run_after=now, attempts=0))
+
+    def deliver(self, send: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> int:
+        """Send what is due; return how many arrived. What does not is tried again, later each time."""
+        arrived = 0
+        for row in self._due():
+            ended = attempt(lambda row=row: send[row["channel"]](row["payload"]))
+            wait = FIRST_WAIT_S * 2 ** row["attempts"]
+            values: dict[str, Any] = {"attempts": row["attempts"] + 1, "run_after": self.clock() + wait}
+            if isinstance(ended, Failed):
+                values["error"] = str(ended.error)[:500]
+                _log.warning("%s of job %s: %s", row["channel"], row["key"], type(ended.error).__name__)
+            else:
+                values |= {"delivered_at": self.clock(), "error": ""}
+                arrived += 1
+            with self.database.write() as connection:
+                connection.execute(update(outbox).where(outbox.c.id == row["id"]).values(**values))
+        return arrived
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until asked to stop."""
+        senders = {WEBHOOK: lambda p: post(self.config, p), MAIL: lambda p: mail(self.config, p)}
+        while not stop.wait(POLL_S):
+            attempt(lambda: self.deliver(senders))
+
+    def _channels(self, payload: Mapping[str, Any]) -> list[str]:
+        urgent = payload["reason"] is not None or payload["decision"] in _URGENT
+        wanted = {WEBHOOK: bool(self.config.webhook_url), MAIL: bool(self.config.mail_host) and urgent}
+        return [channel for channel, asked in wanted.items() if asked]
+
+    def _due(self) -> list[dict[str, Any]]:
+        open_ = outbox.c.delivered_at.is_(None) & (outbox.c.attempts < TRIES) & (outbox.c.run_after <= self.clock())
+        with self.database.read() as connection:
+            return [row._asdict() for row in connection.execute(select(outbox).where(open_).order_by(outbox.c.id))]
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 of a body, as the header X-Cspine-Signature carries it."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def post(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
+    """Send an announcement to the webhook; raises `Unreachable` unless it answers 2xx."""
+    body = json.dumps(payload).encode()
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(payload["key"])}
+    if config.webhook_secret:
+        headers["X-Cspine-Signature"] = signature(config.webhook_secret, body)
+    request = urllib.request.Request(config.webhook_url, body, headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise Unreachable(f"the webhook answered {error.code}") from error
+    except OSError as error:
+        raise Unreachable(f"the webhook does not answer: {error}") from error
+
+
+def mail(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
+    """Send an announcement as a mail; raises `Unreachable` when the server refuses it."""
+    message = EmailMessage()
+    message["From"], message["To"] = config.mail_from, ", ".join(config.mail_to)
+    message["Subject"] = f"cspine: {payload['decision'] or payload['event'].removeprefix('study.')}"
+    message["Message-ID"] = f"<{payload['key']}@cspine>"
+    message.set_content(f"Study {payload['study']} in the worklist. Research use only, not a medical device.\n")
+    try:
+        with smtplib.SMTP(config.mail_host, config.mail_port, timeout=TIMEOUT_S) as server:
+            server.send_message(message)
+    except (smtplib.SMTPException, OSError) as error:
+        raise Unreachable(f"the mail server refused the message: {error}") from error

@@ -1,0 +1,53 @@
+"""A running service and a real browser that uses it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from playwright.sync_api import Browser, Page, Playwright
+
+from cspine.service import create_app
+from tests.service.builders import Place
+
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+PATIENCE_MS = 240_000
+
+
+@contextmanager
+def running(place: Place) -> Iterator[str]:
+    """Serve a place on a free port, with its worker in a thread; yield the address."""
+    app = create_app(place.config, place.parts)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", lifespan="off"))
+    web = threading.Thread(target=server.run, daemon=True)
+    stop = threading.Event()
+    worker = threading.Thread(target=place.worker.run, args=(stop,), daemon=True)
+    web.start()
+    worker.start()
+    while not server.started:
+        time.sleep(0.05)
+    try:
+        yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        stop.set()
+        server.should_exit = True
+        web.join()
+        worker.join()
+
+
+def launched(playwright: Playwright, program: str, *, webgl: bool = True) -> Browser:
+    """Start the browser, or one that cannot do WebGL."""
+    flags = FLAGS if webgl else ["--no-sandbox", "--disable-gpu", "--disable-webgl", "--disable-webgl2"]
+    return playwright.chromium.launch(executable_path=program, args=flags)
+
+
+def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
+    """Return a page, and a list that fills with what went wrong in it or left this machine."""
+    page = browser.new_page(viewport={"width": 1280, "height": 820}, accept_downloads=True, base_url=address)
+    page.set_default_timeout(PATIENCE_MS)
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+    page.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or trouble.append(f"outside: {r.url}"))
+    page.on("console", lambda m: trouble.append(m.text) if "Content Security Policy" in m.text else None)
+    return page, trouble
