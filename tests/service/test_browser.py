@@ -114,8 +114,8 @@ def _check_box_lies_on_the_bone(page: Page, boxes: dict[str, list[float]]) -> No
     assert np.abs(np.array(frame) - [x, y, x + w, y + h]).max() <= 3
     # The bone of C5 is 36 × 30 mm; the box 12 × 12 mm, 8 mm to the patient's left of its center: right on the screen.
     mm = w / 12
-    around = bare[int(y - 30 * mm) : int(y + 42 * mm), int(x - 50 * mm) : int(x + 40 * mm)].max(axis=-1)
-    rows, columns = np.nonzero(around > 150)
+    around = bare[int(y - 30 * mm) : int(y + 42 * mm), int(x - 50 * mm) : int(x + 40 * mm)]
+    rows, columns = np.nonzero((around.min(axis=-1) > 150) & (np.ptp(around, axis=-1) < 25))  # gray, so no crosshair
     bone_x = (np.percentile(columns, 2) + np.percentile(columns, 98)) / 2 + int(x - 50 * mm)
     bone_y = (np.percentile(rows, 2) + np.percentile(rows, 98)) / 2 + int(y - 30 * mm)
     assert abs((x + w / 2 - bone_x) / mm - 8) < 1.6

@@ -7,6 +7,7 @@ const KINDS = { planes: SLICE_TYPE.MULTIPLANAR, axial: SLICE_TYPE.AXIAL, coronal
 const NAMES = ["axial", "coronal", "sagittal"];
 const HEAT = { R: [0, 200, 255, 255], G: [0, 30, 140, 240], B: [0, 40, 20, 150], A: [0, 110, 190, 230], I: [0, 64, 160, 255] };
 const OUTLINE = 1;
+const NIFTI_INTENT_LABEL = 1002; // without it the library fills levels instead of drawing their outlines
 
 export class Scene {
   static possible() {
@@ -23,7 +24,8 @@ export class Scene {
       isSliceMM: true,
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.49, 0.77, 1, 0.75],
-      crosshairWidth: 1,
+      crosshairWidth: 0.5,
+      crosshairWidthUnit: "mm",
       crosshairGap: 12,
       multiplanarShowRender: SHOW_RENDER.NEVER,
       multiplanarLayout: MULTIPLANAR_TYPE.GRID,
@@ -64,6 +66,7 @@ export class Scene {
     const of = (k) => [0, ...parts.map((rgb) => rgb[k])];
     const numbers = [0, ...colors.map((_, k) => k + 1)];
     this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? 255 : 0)), I: numbers, labels: numbers.map(String) });
+    this.levels.hdr.intent_code = NIFTI_INTENT_LABEL;
     this.nv.setAtlasOutline(OUTLINE);
     this.nv.updateGLVolume();
   }
@@ -140,5 +143,4 @@ export class Scene {
   reset() {
     this.nv.setPan2Dxyzmm([0, 0, 0, 1]);
   }
-
 }
