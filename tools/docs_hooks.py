@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 from cspine.cli.exit_codes import CODE_OF_ERROR, ExitCode
 from cspine.cli.exit_codes import __doc__ as exit_code_table
 from cspine.cli.main import app
+from cspine.service import settings_table
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
@@ -52,10 +53,17 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def _generate(marker: re.Match[str]) -> str:
-    makers = {"commands": commands, "exit-codes": exit_codes}
+    makers = {"commands": commands, "exit-codes": exit_codes, "settings": settings}
     if marker[1] not in makers:
         raise PluginError(f"nothing generates {marker[1]!r}; known: {', '.join(makers)}")
     return makers[marker[1]]()
+
+
+def settings() -> str:
+    rows = [
+        f"| `{name}` | {f'`{default}`' if default else ''} | {about} |" for name, default, about in settings_table()
+    ]
+    return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
 
 
 def commands() -> str:

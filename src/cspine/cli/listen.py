@@ -29,6 +29,7 @@ class Wanted:
     stop_after: int | None
     out: Path | None
     send_to: str | None
+    service: Path | None
     access: Path | None
     choice: EngineChoice
     as_json: bool
@@ -75,6 +76,12 @@ Out = Annotated[
 SendTo = Annotated[
     str | None, typer.Option("--send-to", metavar="ADDRESS", help="Send the results to this archive, too.")
 ]
+ToService = Annotated[
+    Path | None,
+    typer.Option(
+        "--to-service", metavar="FILE", readable=False, help="Hand each study to the service with these settings."
+    ),
+]
 StopAfter = Annotated[int | None, typer.Option("--stop-after", min=1, help="End after so many studies.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON document a line for each study.")]
 
@@ -97,6 +104,7 @@ def listen(
     tls_ca: TlsCa = None,
     out: Out = None,
     send_to: SendTo = None,
+    to_service: ToService = None,
     access: options.AccessFile = None,
     stop_after: StopAfter = None,
     engine: options.Engine = "openvino",
@@ -113,7 +121,7 @@ def listen(
     new version of their study, which supersedes.
     """
     choice = EngineChoice(engine, threads, bundle, precision, prevalence)
-    wanted = Wanted(quiet, keep_days, stop_after, out, send_to, access, choice, as_json)
+    wanted = Wanted(quiet, keep_days, stop_after, out, send_to, to_service, access, choice, as_json)
 
     def command() -> "ExitCode":
         from cspine.stores import Inbox, InboxLimits, ReceiverConfig, TlsFiles
@@ -164,6 +172,12 @@ def _taking_over(wanted: Wanted) -> "Callable[[ReceivedStudy], None]":
     from cspine.cli.outcome import Printer
     from cspine.domain import ConfigError
 
+    if wanted.service is not None:
+        if wanted.out is not None or wanted.send_to is not None:
+            raise ConfigError("--to-service goes without --out and --send-to: the service keeps the results")
+        from cspine.cli.serve import handing_over
+
+        return handing_over(wanted.service)
     if wanted.out is None:
         if wanted.send_to is not None:
             raise ConfigError("--send-to needs --out: results are stored there before they are sent")

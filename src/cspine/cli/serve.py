@@ -10,10 +10,12 @@ import typer
 from cspine.cli.guard import run_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from cspine.cli.exit_codes import ExitCode
     from cspine.service import Accounts
+    from cspine.stores import ReceivedStudy
 
 Config = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", readable=False, help="Settings of the service, as TOML.")
@@ -65,6 +67,22 @@ def listing(*, config: Config = Path("cspine.toml")) -> None:
 def remove(name: Annotated[str, typer.Argument(metavar="NAME")], *, config: Config = Path("cspine.toml")) -> None:
     """Remove an account and end its sessions."""
     run_command(lambda: _remove(name, config))
+
+
+def handing_over(config: Path) -> "Callable[[ReceivedStudy], None]":
+    """Return what hands a received study to the service with these settings.
+
+    The same study again is the same job: the service knows studies by their content.
+    """
+    service = _service()
+    settings = service.read_config(config)
+    service.check_room(settings)
+    parts = service.open_parts(settings, service.bundle_of(settings).id)
+
+    def hand_over(study: "ReceivedStudy") -> None:
+        parts.spool.take_folder(study.folder, "listen")
+
+    return hand_over
 
 
 def _serve(config: Path) -> "ExitCode":

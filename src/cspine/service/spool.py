@@ -103,14 +103,14 @@ class Spool:
             self._queue.add(connection, SORT, upload_id)
 
     def take_folder(self, folder: Path, actor: str) -> str:
-        """Take the files of a folder as one finished upload; they are moved where both are on one disk.
+        """Take the files of a folder as one finished upload, for what arrives without HTTP.
 
-        For what arrives without HTTP. The folder is empty afterwards.
+        The files stay where they are, and must not change: where both are on one disk they are linked, else copied.
         """
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
         upload_id = self.begin(Announced(len(files), sum(path.stat().st_size for path in files)), actor)
         for number, path in enumerate(files):
-            shutil.move(path, self._config.spool_dir / upload_id / f"{number:06d}")
+            _link_or_copy(path, self._config.spool_dir / upload_id / f"{number:06d}")
         self.finish(upload_id)
         return upload_id
 
@@ -172,3 +172,13 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise Unreachable(f"{folder}: cannot be made: {error.strerror or error}") from error
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        try:
+            os.link(source, target)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(source, target)
+    except OSError as error:
+        raise Unreachable(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ export class Panel {
     this.places = findings.vertebrae.map((v) => this.#placesOf(v));
     this.marked = el("p", { class: "notice", role: "status" });
     this.at = -1;
+    this.lasting = ""; // what is said while there is nothing else to say
   }
 
   async load() {
@@ -55,7 +56,7 @@ export class Panel {
   }
 
   note(text) {
-    this.marked.textContent = text;
+    this.marked.textContent = text || this.lasting;
   }
 
   async takeBox(wanted, box) {

@@ -6,7 +6,8 @@ import { flip, PLANES } from "/static/geometry.js";
 const KINDS = { planes: SLICE_TYPE.MULTIPLANAR, axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL };
 const NAMES = ["axial", "coronal", "sagittal"];
 const HEAT = { R: [0, 200, 255, 255], G: [0, 30, 140, 240], B: [0, 40, 20, 150], A: [0, 110, 190, 230], I: [0, 64, 160, 255] };
-const OUTLINE = 1;
+const OUTLINE = 1; // opacity of the outlines
+const TINT = 36; // of 255: opacity within them
 const NIFTI_INTENT_LABEL = 1002; // without it the library fills levels instead of drawing their outlines
 
 export class Scene {
@@ -65,7 +66,7 @@ export class Scene {
     const parts = colors.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
     const of = (k) => [0, ...parts.map((rgb) => rgb[k])];
     const numbers = [0, ...colors.map((_, k) => k + 1)];
-    this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? 255 : 0)), I: numbers, labels: numbers.map(String) });
+    this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? TINT : 0)), I: numbers, labels: numbers.map(String) });
     this.levels.hdr.intent_code = NIFTI_INTENT_LABEL;
     this.nv.setAtlasOutline(OUTLINE);
     this.nv.updateGLVolume();
@@ -124,7 +125,10 @@ export class Scene {
   }
 
   showMarks({ outlines, heat }) {
-    if (this.levels) this.nv.setOpacity(this.nv.volumes.indexOf(this.levels), outlines ? 0.9 : 0);
+    if (this.levels) {
+      this.nv.setAtlasOutline(outlines ? OUTLINE : 0);
+      this.nv.setOpacity(this.nv.volumes.indexOf(this.levels), outlines ? 1 : 0);
+    }
     if (this.heat) this.nv.setOpacity(this.nv.volumes.indexOf(this.heat), heat);
   }
 

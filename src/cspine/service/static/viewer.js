@@ -239,7 +239,7 @@ async function makeView(canvas) {
     if (Scene.possible()) return new Scene(canvas, grid.stored);
   }
   const reason = wantsPlain ? "" : "This browser has no WebGL 2: axial slices only.";
-  panel.note(reason);
+  panel.lasting = reason;
   return new PlainView(canvas, grid.stored, { shape: geometry.canonical_shape, affine: geometry.canonical_affine });
 }
 
