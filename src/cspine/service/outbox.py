@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -67,7 +68,7 @@ class Outbox:
         """Send what is due; return how many arrived. What does not is tried again, later each time."""
         arrived = 0
         for row in self._due():
-            ended = attempt(lambda row=row: send[row["channel"]](row["payload"]))
+            ended = attempt(partial(send[row["channel"]], row["payload"]))
             wait = FIRST_WAIT_S * 2 ** row["attempts"]
             values: dict[str, Any] = {"attempts": row["attempts"] + 1, "run_after": self.clock() + wait}
             if isinstance(ended, Failed):
