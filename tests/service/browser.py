@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request
 
 from cspine.service import create_app
 from tests.service.builders import Place
@@ -47,7 +47,16 @@ def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
     page = browser.new_page(viewport={"width": 1280, "height": 820}, accept_downloads=True, base_url=address)
     page.set_default_timeout(PATIENCE_MS)
     trouble: list[str] = []
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:")):
+            trouble.append(f"outside: {request.url}")
+
+    def on_console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            trouble.append(message.text)
+
     page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-    page.on("request", lambda r: r.url.startswith((address, "data:", "blob:")) or trouble.append(f"outside: {r.url}"))
-    page.on("console", lambda m: trouble.append(m.text) if "Content Security Policy" in m.text else None)
+    page.on("request", on_request)
+    page.on("console", on_console)
     return page, trouble

@@ -22,7 +22,7 @@ def told(tmp_path):
 
 
 def test_what_does_not_arrive_is_sent_again_later_and_then_no_more(told):
-    got = []
+    got: list[dict] = []
 
     def refuse(payload):
         raise Unreachable("away")
@@ -39,7 +39,7 @@ def test_what_does_not_arrive_is_sent_again_later_and_then_no_more(told):
 
 
 def test_the_webhook_is_sent_a_signed_body_with_a_key(told):
-    got = []
+    got: list[tuple] = []
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self):
