@@ -139,7 +139,7 @@ def _check_labels(path: Path) -> None:
 def test_negative_partial_and_refused_studies_are_told_apart_and_scripts_in_texts_do_nothing(site, page, tmp_path):
     _, place, _ = site
     place.teller.fractured = ()
-    texts = {"patient_name": SCRIPT.replace("=", "")[:60], "patient_id": SCRIPT[:60], "study_description": SCRIPT[:60]}
+    texts = {"patient_name": SCRIPT.replace("=", "")[:60], "patient_id": SCRIPT[:60], "study_description": SCRIPT[:50]}
     _upload(page, zipped(write_neck(tmp_path / "n", 2, patient_name="Negative^N")))
     _upload(page, zipped(write_neck(tmp_path / "p", 3, slices=slice(0, 40), **texts)))
     _upload(page, zipped(write_slab(tmp_path / "s", "2.25.99")))
