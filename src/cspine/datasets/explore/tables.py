@@ -150,8 +150,9 @@ def box_table(measures: Measures) -> pd.DataFrame:
 
 
 def box_sizes(boxes: pd.DataFrame) -> pd.DataFrame:
-    """Return number and median size of boxes by level, all boxes first, those without a level last."""
+    """Return number and median size of boxes by level, all boxes first, those below C7 and without a level last."""
     parts = [("all", boxes), *((level, boxes[boxes["level"] == level]) for level in LEVELS)]
+    parts.append(("T1 and below", boxes[~boxes["level"].isin([*LEVELS, ""])]))
     parts.append(("no level", boxes[boxes["level"] == ""]))
     rows = [
         [name, len(part), part[UID].nunique(), part["width"].median(), part["height"].median()] for name, part in parts
