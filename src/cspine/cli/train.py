@@ -10,6 +10,7 @@ import typer
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Verbose
 from cspine.cli.recipes import slice_transfer
+from cspine.cli.semi_supervised import semi_supervised
 from cspine.cli.systems import add_trainings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def group() -> None:
 
 app.command("slice-transfer")(slice_transfer)
 add_trainings(app)
+app.command("semi-supervised")(semi_supervised)
 
 
 @app.command("vertebrae")

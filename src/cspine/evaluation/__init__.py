@@ -47,7 +47,13 @@ from cspine.evaluation.readers import ReaderCalls
 from cspine.evaluation.reliability import Reliability, ReliabilityBin
 from cspine.evaluation.resampling import resampled, study_draws
 from cspine.evaluation.rows import ALL_TARGETS, VERTEBRA, Figure, Rows, Section, rows_of
-from cspine.evaluation.rsna import Normalization, rsna_column_losses, rsna_log_loss, submitted_probability
+from cspine.evaluation.rsna import (
+    Normalization,
+    rsna_column_losses,
+    rsna_log_loss,
+    submitted_probability,
+    weighted_losses,
+)
 from cspine.evaluation.scored import TARGETS, FoundBox, ScoredSet, StudyAnswer, StudyTruth, TrueBox
 from cspine.evaluation.slice_boxes import SliceMatches, match_slice_boxes, meet_by_center, meet_by_overlap
 from cspine.evaluation.study_head import StudyHead, fit_study_head, noisy_or, read_study_head
@@ -176,5 +182,6 @@ __all__ = [
     "study_draws",
     "submitted_probability",
     "summarize",
+    "weighted_losses",
     "wilson",
 ]

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from cspine.datasets import AugmentRange
-from cspine.training.recipes import RECIPES, SYSTEMS, slice_transfer_table
+from cspine.training.recipes import RECIPES, SYSTEMS, semi_supervised, slice_transfer_table
 
 
 def configs(config: object) -> Iterator[type]:
@@ -21,7 +21,8 @@ def configs(config: object) -> Iterator[type]:
             yield from configs(value)
 
 
-MAKERS = (*RECIPES.values(), slice_transfer_table, *(make for s in SYSTEMS.values() for make in (s.recipe, s.table)))
+SYSTEM_MAKERS = tuple(make for s in SYSTEMS.values() for make in (s.recipe, s.table))
+MAKERS = (*RECIPES.values(), slice_transfer_table, semi_supervised, *SYSTEM_MAKERS)
 KINDS = {kind for make in MAKERS for kind in configs(make())} - {AugmentRange}
 
 

@@ -17,6 +17,7 @@ from cspine.training.recipes.run_slice_transfer import (
     run_folds,
     run_slice_transfer,
 )
+from cspine.training.recipes.semi_supervised import SemiSupervised, semi_supervised, train_semi_supervised
 from cspine.training.recipes.settings import keys_of, with_settings
 from cspine.training.recipes.slice_transfer import (
     SliceTransfer,
@@ -54,6 +55,7 @@ __all__ = [
     "ForestPlan",
     "Order",
     "RunResult",
+    "SemiSupervised",
     "SliceTransfer",
     "SliceTransferTable",
     "StudyMultilabel",
@@ -74,10 +76,12 @@ __all__ = [
     "run_folds",
     "run_slice_transfer",
     "run_table",
+    "semi_supervised",
     "slice_transfer",
     "slice_transfer_table",
     "study_multilabel",
     "study_multilabel_table",
+    "train_semi_supervised",
     "vertebra_slices",
     "vertebra_slices_table",
     "with_settings",
