@@ -47,7 +47,7 @@ probability, a decision (rule-in, uncertain, rule-out), where, which type, and w
 - Calibration and thresholds: {chosen_on}; never the test set. They are phantom levels until they are recalibrated on a
   site's own studies.
 - Never trained on: patients with fractures (none were at hand), the UMTRI anatomy, fracture and scanner family B.
-- Made by `cspine train fractures`; figures by `cspine evaluate fractures`, see `docs/experiments/fractures.md`.
+- Made by `cspine train fractures`; figures by `cspine evaluate BUNDLE --data ROOT`.
 
 Never assessed: ligaments, alignment and dislocation, cord, skull base, T1 and below, ribs.
 """
