@@ -11,8 +11,8 @@ import pydicom
 import pytest
 
 from cspine.datasets import Layout, PhantomPlan, RsnaCase, RsnaOptions, Size, index_rsna, write_phantoms, write_rsna
-from cspine.datasets.rsna_layout import draw_study, evenly
-from cspine.domain import CERVICAL, ConfigError, Rejected, Vertebra
+from cspine.datasets.rsna_layout import draw_study, evenly, with_islands
+from cspine.domain import CERVICAL, ConfigError, Grid, LabelMap, Rejected, Vertebra
 from cspine.phantom import Fracture, FractureAge, FractureType, PhantomSpec, make_case
 from cspine.stores import open_source
 from tests.datasets.coded_fractures import SLOT_HU, coded_with_fractures
@@ -315,3 +315,13 @@ def test_real_phantoms_have_the_same_bytes_from_one_worker_and_from_four(tmp_pat
     assert len(rows(tmp_path / "1" / "train_bounding_boxes.csv")) >= 2
     assert sorted(name for name, _ in seen) == ["phantom-5-00000", "phantom-5-00001"]
     assert [share for _, share in seen] == [0.5, 1.0]
+
+
+def test_a_level_that_is_hardly_in_the_scan_gets_no_island():
+    labels = np.zeros((20, 24, 24), dtype=np.uint8)
+    labels[4:16, 8:16, 8:16] = V.C7
+    labels[19, 10:13, 10] = V.T1
+    grid = Grid.from_axes(labels.shape, (3.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    spread = with_islands(LabelMap(grid, labels), 12, 0).labels
+    assert np.count_nonzero(spread == V.T1) == 3
+    assert np.count_nonzero(spread == V.C7) > np.count_nonzero(labels == V.C7) + 100

@@ -42,6 +42,7 @@ _FIRST_NUMBERS, _FIRST_ODDS = (1, 0, 2, 17, 60), (0.75, 0.1, 0.05, 0.05, 0.05)
 # 512 of 519 rows, as in the original; the same share of smaller images.
 _TRIMMED_PART = 74
 _ISLAND_RADIUS = 1.6
+_LARGER_THAN_ISLANDS = 60  # voxels; a ball has at most some thirty
 
 
 class Split(StrEnum):
@@ -152,10 +153,14 @@ def evenly(number: int, share: float, start: float) -> bool:
 
 
 def with_islands(labels: LabelMap, count: int, seed: int) -> LabelMap:
-    """Return labels with small stray balls of their own levels in empty places."""
+    """Return labels with small stray balls of their own levels in empty places.
+
+    A level that the edge of the scan leaves hardly larger than a ball gets none: nobody could tell which is which.
+    """
     rng = np.random.default_rng(seed)
     out = labels.labels.copy()
-    present = [int(v) for v in np.unique(out) if v]
+    sizes = np.bincount(out.ravel())
+    present = [int(v) for v in np.flatnonzero(sizes > _LARGER_THAN_ISLANDS) if v]
     for _ in range(count if present else 0):
         center = [int(rng.integers(n)) for n in out.shape]
         reach = int(np.ceil(_ISLAND_RADIUS))
