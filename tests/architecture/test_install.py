@@ -8,6 +8,8 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.architecture.sources import ROOT
 
@@ -28,9 +30,9 @@ NEVER_IN_CORE = {
 
 def _needs(found: Distribution) -> set[str]:
     """Return the names that a distribution requires here, extras left out."""
-    required = [need for need in found.requires or [] if "extra ==" not in need]
-    here = [need for need in required if 'platform_system == "Windows"' not in need and "python_version <" not in need]
-    return {re.split(r"[\s\[<>=!~;(]", need, maxsplit=1)[0].lower().replace("_", "-") for need in here}
+    required = [Requirement(text) for text in found.requires or []]
+    here = [need for need in required if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return {canonicalize_name(need.name) for need in here}
 
 
 def _core() -> dict[str, Distribution]:
