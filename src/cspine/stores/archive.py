@@ -7,17 +7,17 @@ import lzma
 import shutil
 import stat
 import struct
-import tempfile
 import zipfile
 import zlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, Self
+from typing import IO
 
 from cspine.dicom import Skipped
 from cspine.domain import NoImages, Rejected, UnsupportedSeries
-from cspine.stores.folder import DicomStudy, FolderSource
-from cspine.stores.nifti import NiftiStudy, is_nifti_name
+from cspine.stores.folder import FolderSource
+from cspine.stores.nifti import is_nifti_name
+from cspine.stores.unpacked import UnpackedSource
 
 MEMBER_LIMIT = 20_000
 DIRECTORY_LIMIT_BYTES = 16 * 2**20
@@ -42,7 +42,7 @@ _DAMAGE = (
 )
 
 
-class ZipSource:
+class ZipSource(UnpackedSource):
     """Studies in a zip archive.
 
     Parameters
@@ -61,28 +61,8 @@ class ZipSource:
     """
 
     def __init__(self, path: Path, member_limit: int | None = None):
+        super().__init__()
         self._path, self._member_limit = path, MEMBER_LIMIT if member_limit is None else member_limit
-        self._unused: list[Skipped] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="cspine-", ignore_cleanup_errors=True)
-
-    def studies(self) -> tuple[DicomStudy | NiftiStudy, ...]:
-        """Return every study; see `Source.studies`."""
-        return self._inside.studies()
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        """Members that belong to no study, with the reasons."""
-        return (*self._unused, *self._inside.skipped)
-
-    def close(self) -> None:
-        """Remove the unpacked files."""
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     @cached_property
     def _inside(self) -> FolderSource:

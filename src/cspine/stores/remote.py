@@ -1,17 +1,16 @@
 """Archives that are asked over a network: what each of them can do, and one of their studies as a source."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 from cspine.dicom import SeriesEntry, Skipped, StudyEntry, StudyQuery, checked_uid
 from cspine.domain import NoImages, Rejected
-from cspine.stores.folder import DicomStudy, FolderSource
+from cspine.stores.folder import FolderSource
 from cspine.stores.inbox import Inbox, InboxLimits
-from cspine.stores.nifti import NiftiStudy
 from cspine.stores.protocols import Receipt
+from cspine.stores.unpacked import UnpackedSource
 
 # A study of the largest accepted size, and room for its other series.
 FETCH_LIMITS = InboxLimits(total_bytes=24 * 2**30, free_bytes=2**28)
@@ -44,7 +43,7 @@ class RemoteStore(Protocol):
         """Store several DICOM objects in one go."""
 
 
-class RemoteSource:
+class RemoteSource(UnpackedSource):
     """One study of an archive: its CT series are fetched into a temporary folder, then read like any folder.
 
     Parameters
@@ -56,38 +55,14 @@ class RemoteSource:
     ------
     ConfigError
         A UID is none.
+    StoreError
+        When it is read: the archive fails, or gives fewer images than it says it has.
     """
 
     def __init__(self, store: RemoteStore, study_uid: str, series_uid: str | None = None):
         self._store, self._study_uid = store, checked_uid(study_uid, "--study")
         self._series_uid = None if series_uid is None else checked_uid(series_uid, "--series")
-        self._unused: list[Skipped] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="cspine-", ignore_cleanup_errors=True)
-
-    def studies(self) -> tuple[DicomStudy | NiftiStudy, ...]:
-        """Return the study; see `Source.studies`.
-
-        Raises
-        ------
-        StoreError
-            The archive fails, or gives fewer images than it says it has.
-        """
-        return self._inside.studies()
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        """Series that were not fetched, and files that belong to no study, with the reasons."""
-        return (*self._unused, *self._inside.skipped)
-
-    def close(self) -> None:
-        """Remove the fetched files."""
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        super().__init__()  # last: nothing refused above leaves a folder behind
 
     @cached_property
     def _inside(self) -> FolderSource:

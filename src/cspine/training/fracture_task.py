@@ -16,6 +16,7 @@ from cspine.pipeline import FractureSpec, IntensitySpec, fracture_channels
 from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OTHER_FRACTURE, OWN_FRACTURE, TYPES, CropFile, load_crops
 from cspine.training.fracture_net import FractureNet
 from cspine.training.loop import Batch
+from cspine.training.warp import rotation
 
 MAP_POSITIVE = 5.0
 TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
@@ -156,7 +157,7 @@ def _moved(
     middle = (size - 1) / 2 + shift
     matrix = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
     if rng.uniform() < plan.turned:
-        turn = _rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
+        turn = rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
         matrix = np.diag(1 / spacing) @ turn @ np.diag(spacing) @ matrix / rng.uniform(1 - plan.scale, 1 + plan.scale)
         offset = middle - matrix @ ((np.array(plan.shape) - 1) / 2)
         turned = ndimage.affine_transform(hu.astype(np.float32), matrix, offset, plan.shape, order=1, mode="nearest")
@@ -166,17 +167,6 @@ def _moved(
     part = tuple(slice(int(a), int(a) + n) for a, n in zip(start, plan.shape, strict=True))
     step = int(matrix[2, 2])
     return hu[part][..., ::step].astype(np.float32), np.ascontiguousarray(codes[part][..., ::step])
-
-
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        i, j = [k for k in range(3) if k != axis]
-        one = np.eye(3)
-        one[i, i] = one[j, j] = np.cos(angle)
-        one[i, j], one[j, i] = -np.sin(angle), np.sin(angle)
-        turn = turn @ one
-    return turn
 
 
 def _as_outlined(mask: np.ndarray, vertebra: Vertebra, rng: np.random.Generator) -> np.ndarray:

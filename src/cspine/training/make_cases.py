@@ -18,6 +18,7 @@ from cspine.phantom import (
     sample_spec,
 )
 from cspine.training.tissue_cases import CodeMap, TissueCase, encode, list_cases, save_case
+from cspine.training.warp import rotation
 
 FIELD_SPACING_MM, SPINE_SPACING_MM = 1.5, 1.0
 # Half width, depth in front of and behind the mean center, and height above C1 and below the lowest center, mm.
@@ -100,16 +101,9 @@ def _codes(tissue: TissueMap) -> CodeMap:
 
 def _turned(rng: np.random.Generator, tilt_deg: float) -> np.ndarray:
     """Return canonical directions turned a little about each axis, rows as in `Grid.directions`."""
-    turn = np.eye(3)
-    for axis in range(3):
-        angle = np.radians(np.clip(rng.normal(0, tilt_deg / 2), -tilt_deg, tilt_deg))
-        one = np.eye(3)
-        i, j = [k for k in range(3) if k != axis]
-        one[i, i] = one[j, j] = np.cos(angle)
-        one[i, j], one[j, i] = -np.sin(angle), np.sin(angle)
-        turn = turn @ one
+    angles = np.radians([np.clip(rng.normal(0, tilt_deg / 2), -tilt_deg, tilt_deg) for _ in range(3)])
     canonical = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    return canonical @ turn
+    return np.asarray(canonical @ rotation(angles))
 
 
 def _grid(

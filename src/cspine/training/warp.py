@@ -144,3 +144,15 @@ def block_mean(values: np.ndarray, sub: tuple[int, int, int]) -> np.ndarray:
     """Average sub-voxels into voxels; float32."""
     d, h, w = (n // s for n, s in zip(values.shape, sub, strict=True))
     return np.asarray(values.reshape(d, sub[0], h, sub[1], w, sub[2]).mean(axis=(1, 3, 5), dtype=np.float32))
+
+
+def rotation(angles: np.ndarray) -> np.ndarray:
+    """Return the matrix (3, 3) that turns about each axis in order by these angles, in radians."""
+    turn = np.eye(3)
+    for axis, angle in enumerate(angles):
+        i, j = [k for k in range(3) if k != axis]
+        one = np.eye(3)
+        one[i, i] = one[j, j] = np.cos(angle)
+        one[i, j], one[j, i] = -np.sin(angle), np.sin(angle)
+        turn = turn @ one
+    return turn
