@@ -18,7 +18,6 @@ from cspine.cli import (
     phantom,
     recipes,
     serve,
-    systems,
     train,
 )
 
@@ -78,7 +77,6 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(pacs.app, name="pacs")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")
-systems.add_experiments(recipes.experiment)
 app.add_typer(recipes.experiment, name="experiment")
 app.command("export")(recipes.export)
 

@@ -1,11 +1,15 @@
-"""`cspine train RECIPE`, `cspine experiment` and `cspine export`: published systems, trained and tabled."""
+"""`cspine train RECIPE`, `cspine experiment RECIPE` and `cspine export`: published systems, trained and tabled.
 
+All recipes take the same options, so their commands are made from one table.
+"""
+
+import inspect
 import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,29 +18,39 @@ from cspine.cli.options import Verbose
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
-    from cspine.training import Hardware, RunResult, SliceTransfer
+    from cspine.training import Order, System
+
+# Name → what one run does, and what the table is.
+NAMES: Mapping[str, tuple[str, str]] = {
+    "slice-transfer": (
+        "Train one network of Moustafa et al. 2025, which tells images with a fracture from images without.",
+        "Run the table of Moustafa et al. 2025: every network with every optimizer, ensemble, thresholds, doubt.",
+    ),
+    "efficientnet-c1": (
+        "Train one variant of Karno et al. 2023: is there a fracture of C1 in a slice?",
+        "Run the tables of Karno et al. 2023: EfficientNet B0 to B7, two groups of studies, two losses.",
+    ),
+    "vertebra-slices": (
+        "Run one task of Raghuvanshi et al.: levels of a slice by forest or network, fracture of a slice, boxes.",
+        "Run the table of Raghuvanshi et al., forest against network, then fracture and boxes.",
+    ),
+    "study-multilabel": (
+        "Train one network of the capstone report of 2022: eight answers for a study.",
+        "Run the tables of the capstone report of 2022: four networks, folds, and the U-Net, working.",
+    ),
+    "semi-supervised": (
+        "Train one network of Abdikhan 2023: supervised, semi-supervised, or on features learned without labels.",
+        "Run the comparisons of Abdikhan 2023: three ways of learning, few labels, wrong labels, three planes.",
+    ),
+    "winner-2022": (
+        "Train the design of the first place of RSNA 2022: vertebra by vertebra, then the study.",
+        "Compare both models of the first place of RSNA 2022, their blend, and what a part left out costs.",
+    ),
+}
 
 experiment = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Run a publication's whole table and write one page."
 )
-
-Data = Annotated[
-    Path, typer.Option("--data", metavar="DIR", readable=False, help="Image folder: train/fracture, train/… and so on.")
-]
-Run = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one field of the recipe; repeatable.")
-]
-Weights = Annotated[
-    str | None,
-    typer.Option("--weights", metavar="WHERE", help="What the base begins with: imagenet, none, or a file."),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Arithmetic = Annotated[str, typer.Option("--precision", help="f32, bf16 or f16 (mixed).")]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that read and augment images.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch on the CPU.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the folder.")]
-Origin = Annotated[str, typer.Option("--origin", help="Where the images come from, for the page.")]
 
 
 @experiment.callback()
@@ -44,54 +58,123 @@ def group() -> None:
     """Run a publication's whole table and write one page; needs: pip install 'cspine[train,data]'."""
 
 
-def slice_transfer(
-    *,
-    data: Data,
-    out: Run,
-    settings: Settings = None,
-    weights: Weights = None,
-    folds: Annotated[int, typer.Option("--folds", min=0, help="Train one network per fold; 0 takes one split.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what a run would cost, and stop.")] = False,
-    resume: Resume = False,
-    device: Device = "auto",
-    precision: Arithmetic = "f32",
-    workers: Workers = 0,
-    threads: Threads = 2,
+# Name → type with option, default; no default: the option must be given.
+_NEEDED = inspect.Parameter.empty
+_BOTH: dict[str, tuple[Any, Any]] = {
+    "data": (
+        Annotated[
+            Path,
+            typer.Option(
+                "--data",
+                metavar="DIR",
+                readable=False,
+                help="Set in the layout of RSNA 2022; slice-transfer: folder of images, train/fracture and so on.",
+            ),
+        ],
+        _NEEDED,
+    ),
+    "out": (Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")], _NEEDED),
+    "settings": (
+        Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."),
+        ],
+        None,
+    ),
+    "weights": (
+        Annotated[
+            str | None,
+            typer.Option("--weights", metavar="WHERE", help="What networks begin with: imagenet, none, or a file."),
+        ],
+        None,
+    ),
+    "resume": (Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the folder.")], False),
+    "cache": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--cache",
+                metavar="DIR",
+                help="Where slices are kept between runs; default: stacks in the run's folder.",
+            ),
+        ],
+        None,
+    ),
+    "device": (Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")], "auto"),
+    "precision": (Annotated[str, typer.Option("--precision", help="f32, bf16 or f16 (mixed).")], "f32"),
+    "workers": (
+        Annotated[int, typer.Option("--workers", min=0, help="Processes that read and augment images.")],
+        0,
+    ),
+    "threads": (Annotated[int, typer.Option("--threads", min=1, help="Threads of torch on the CPU.")], 2),
+    "verbose": (Verbose, False),
+}
+_TRAIN: dict[str, tuple[Any, Any]] = {
+    "folds": (Annotated[int, typer.Option("--folds", min=0, help="One network per fold; 0 takes one split.")], 0),
+    "dry_run": (Annotated[bool, typer.Option("--dry-run", help="Say what a run would cost, and stop.")], False),
+}
+_EXPERIMENT: dict[str, tuple[Any, Any]] = {
+    "origin": (Annotated[str, typer.Option("--origin", help="What is known of the images, for the page.")], "")
+}
+
+
+def add_trainings(app: typer.Typer) -> None:
+    """Add ``train NAME`` of every system."""
+    for name, (words, _) in NAMES.items():
+        app.command(name, help=words)(_command(name, _train, _TRAIN))
+
+
+def _command(
+    name: str, act: "Callable[[System, dict[str, Any]], ExitCode]", own: dict[str, tuple[Any, Any]]
+) -> Callable[..., None]:
+    def command(**given: Any) -> None:
+        run_command(lambda: act(_system(name), given), verbose=given["verbose"])
+
+    options = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for key, (kind, default) in {**_BOTH, **own}.items()
+    ]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]  # what typer makes options of
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    return command
+
+
+def _train(system: "System", given: dict[str, Any]) -> "ExitCode":
+    from cspine.training import with_settings, with_weights
+
+    recipe = with_settings(with_weights(system.recipe(), given["weights"]), given["settings"] or [])
+    if given["dry_run"]:
+        return _told(system.cost(recipe, _order(system, {**given, "resume": True}, keep=False)))
+    return _told(system.run(recipe, _order(system, given)))
+
+
+def _run_table(system: "System", given: dict[str, Any]) -> "ExitCode":
+    from cspine.training import with_settings, with_weights
+
+    table = with_settings(with_weights(system.table(), given["weights"]), given["settings"] or [])
+    return _told([f"page {system.page(table, _order(system, given), _typed(), given['origin'])}"])
+
+
+for _name, (_, _words) in NAMES.items():
+    experiment.command(_name, help=_words)(_command(_name, _run_table, _EXPERIMENT))
+
+
+@experiment.command("compare")
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN…", readable=False, help="Finished runs; of folds the folder above.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the page.")],
+    origin: Annotated[str, typer.Option("--origin", help="What is known of the images, for the page.")] = "",
     verbose: Verbose = False,
 ) -> None:
-    """Train one network of Moustafa et al. 2025, which tells images with a fracture from images without."""
+    """Put finished runs side by side on the same test cases: figures, paired differences, DeLong's test."""
 
     def command() -> "ExitCode":
-        recipe, hardware = _recipe(settings, weights), hardware_of(device, precision, workers, threads)
-        if dry_run:
-            return _dry_run(recipe, hardware, data)
-        check_folder(out, resume)
-        return _train(recipe, hardware, data, out, folds)
+        need_torch()
+        from cspine.training import compare_runs
 
-    run_command(command, verbose=verbose)
-
-
-@experiment.command("slice-transfer")
-def slice_transfer_table(
-    *,
-    data: Data,
-    out: Run,
-    settings: Settings = None,
-    weights: Weights = None,
-    origin: Origin = "images of unknown origin",
-    resume: Resume = False,
-    device: Device = "auto",
-    precision: Arithmetic = "f32",
-    workers: Workers = 0,
-    threads: Threads = 2,
-    verbose: Verbose = False,
-) -> None:
-    """Run the table of Moustafa et al. 2025: every network with every optimizer, ensemble, thresholds, doubt."""
-
-    def command() -> "ExitCode":
-        hardware = hardware_of(device, precision, workers, threads)
-        check_folder(out, resume)
-        return _table(data, out, (settings or [], weights), origin, hardware)
+        return _told([f"page {compare_runs(runs, out, _typed(), origin)}"])
 
     run_command(command, verbose=verbose)
 
@@ -104,16 +187,13 @@ def export(
     """Write a finished run as a bundle: ONNX graph, manifest, card, and how far ONNX is from torch."""
 
     def command() -> "ExitCode":
-        from cspine.cli.exit_codes import ExitCode
-
         need_torch()
         from cspine.training import export_run
 
         bundle = export_run(run, out)
-        for name, parity in bundle.manifest.parity.items():
-            typer.echo(f"graph {name}: largest difference {parity.max_abs_diff:.1e}, limit {parity.tolerance:.0e}")
-        typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
-        return ExitCode.DONE
+        parities = bundle.manifest.parity.items()
+        lines = [f"graph {n}: largest difference {p.max_abs_diff:.1e}, limit {p.tolerance:.0e}" for n, p in parities]
+        return _told([*lines, f"bundle {bundle.short_id} in {bundle.folder}"])
 
     run_command(command, verbose=verbose)
 
@@ -128,73 +208,37 @@ def need_torch() -> None:
         )
 
 
-def _recipe(settings: list[str] | None, weights: str | None) -> "SliceTransfer":
+def _system(name: str) -> "System":
     need_torch()
-    from cspine.training import slice_transfer as recipe_of
-    from cspine.training import with_settings
+    from cspine.training import system_named
 
-    recipe = with_settings(recipe_of(), settings or [])
-    return recipe if weights is None else replace(recipe, weights=weights)
+    return system_named(name)
 
 
-def hardware_of(device: str, precision: str, workers: int, threads: int) -> "Hardware":
-    """Return what a training runs on."""
-    need_torch()
-    from cspine.training import Hardware
-
-    return Hardware(device, precision, workers, threads)
-
-
-def check_folder(out: Path, resume: bool) -> None:
-    """Raise where a folder holds something and nobody asked to go on with it."""
+def _order(system: "System", given: dict[str, Any], *, keep: bool = True) -> "Order":
+    """Return what was asked for, after a look at the folder of the run."""
     from cspine.domain import ConfigError
+    from cspine.training import Hardware, Order
 
-    if not resume and out.is_dir() and any(out.iterdir()):
+    out: Path = given["out"]
+    if not given["resume"] and out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"{out}: is not empty; add --resume to go on with the run in it, or name another folder")
+    if given["cache"] is not None and not system.keeps_slices:
+        raise ConfigError(f"{system.name} reads images from the folder each time; leave --cache out")
+    hardware = Hardware(*(given[key] for key in ("device", "precision", "workers", "threads")))
+    cache = (given["cache"] or out / "stacks") if keep else None
+    return Order(given["data"], out, hardware, _say, given.get("folds", 0), cache)
 
 
-def _train(recipe: "SliceTransfer", hardware: "Hardware", data: Path, out: Path, folds: int) -> "ExitCode":
+def _typed() -> str:
+    return shlex.join(["cspine", *sys.argv[1:]])
+
+
+def _told(lines: list[str]) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
-    from cspine.training import run_folds, run_slice_transfer
 
-    if folds:
-        for number, result in enumerate(run_folds(recipe, data, out, folds, hardware=hardware, say=_say), start=1):
-            _say(f"fold {number}: {_test_line(result)}")
-    else:
-        _say(_test_line(run_slice_transfer(recipe, data, out, hardware, _say)))
-    return ExitCode.DONE
-
-
-def _test_line(result: "RunResult") -> str:
-    from cspine.evaluation import confusion
-
-    counts = confusion(result.test.truth, result.test.probability)
-    return f"test: accuracy {counts.accuracy()}, recall {counts.recall()}, precision {counts.precision()}"
-
-
-def _dry_run(recipe: "SliceTransfer", hardware: "Hardware", data: Path) -> "ExitCode":
-    from cspine.cli.exit_codes import ExitCode
-    from cspine.training import dry_run_slice_transfer
-
-    for line in dry_run_slice_transfer(recipe, data, hardware):
-        typer.echo(printable(line))
-    return ExitCode.DONE
-
-
-def _table(
-    data: Path, out: Path, changes: tuple[list[str], str | None], origin: str, hardware: "Hardware"
-) -> "ExitCode":
-    from cspine.cli.exit_codes import ExitCode
-    from cspine.training import run_table, with_settings, write_page
-    from cspine.training import slice_transfer_table as recipe_of
-
-    settings, weights = changes
-    recipe = with_settings(recipe_of(), settings)
-    if weights is not None:
-        recipe = replace(recipe, base=replace(recipe.base, weights=weights))
-    table = run_table(recipe, data, out, hardware, _say)
-    command = shlex.join(["cspine", *sys.argv[1:]])
-    _say(f"page {write_page(table, out, command, origin)}")
+    for line in lines:
+        _say(line)
     return ExitCode.DONE
 
 

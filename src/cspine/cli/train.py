@@ -9,9 +9,7 @@ import typer
 
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Verbose
-from cspine.cli.recipes import slice_transfer
-from cspine.cli.semi_supervised import semi_supervised
-from cspine.cli.systems import add_trainings
+from cspine.cli.recipes import add_trainings
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
@@ -24,9 +22,7 @@ def group() -> None:
     """Train networks and export model bundles; needs: pip install 'cspine[train]'."""
 
 
-app.command("slice-transfer")(slice_transfer)
 add_trainings(app)
-app.command("semi-supervised")(semi_supervised)
 
 
 @app.command("vertebrae")

@@ -45,7 +45,7 @@ from cspine.evaluation.prevalence import (
 from cspine.evaluation.ranking import Curve, DeLong, Ranking, delong, roc_auc
 from cspine.evaluation.readers import ReaderCalls
 from cspine.evaluation.reliability import Reliability, ReliabilityBin
-from cspine.evaluation.resampling import resampled, study_draws
+from cspine.evaluation.resampling import Statistic, ratio, resampled, study_draws
 from cspine.evaluation.rows import ALL_TARGETS, VERTEBRA, Figure, Rows, Section, rows_of
 from cspine.evaluation.rsna import (
     Normalization,
@@ -123,6 +123,7 @@ __all__ = [
     "ScoredSet",
     "Section",
     "SliceMatches",
+    "Statistic",
     "StudyAnswer",
     "StudyHead",
     "StudyTruth",
@@ -165,6 +166,7 @@ __all__ = [
     "overlaps",
     "predictive_values",
     "priors_of",
+    "ratio",
     "read_calibration",
     "read_priors",
     "read_rule",

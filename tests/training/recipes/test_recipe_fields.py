@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from cspine.datasets import AugmentRange
-from cspine.training.recipes import RECIPES, SYSTEMS, semi_supervised, slice_transfer_table
+from cspine.training.recipes import SYSTEM_NAMES, system_named
 
 
 def configs(config: object) -> Iterator[type]:
@@ -21,8 +21,8 @@ def configs(config: object) -> Iterator[type]:
             yield from configs(value)
 
 
-SYSTEM_MAKERS = tuple(make for s in SYSTEMS.values() for make in (s.recipe, s.table))
-MAKERS = (*RECIPES.values(), slice_transfer_table, semi_supervised, *SYSTEM_MAKERS)
+SYSTEMS = tuple(map(system_named, SYSTEM_NAMES))
+MAKERS = tuple(make for system in SYSTEMS for make in (system.recipe, system.table))
 KINDS = {kind for make in MAKERS for kind in configs(make())} - {AugmentRange}
 
 

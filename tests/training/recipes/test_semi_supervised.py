@@ -1,5 +1,6 @@
 """`semi-supervised` on toy rings: labels spread to studies without masks, all methods run, a patient is scored."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,22 +11,22 @@ from cspine.datasets import AugmentRange
 from cspine.domain import ConfigError
 from cspine.evaluation import rsna_log_loss
 from cspine.training.learning import FitConfig, Hardware, LossPlan
+from cspine.training.recipes.answers import StudyAnswers
 from cspine.training.recipes.semi_supervised import (
     SemiRun,
     SemiSupervised,
+    SemiSupervisedTable,
     Setting,
-    StudyAnswers,
-    fused,
+    experiment_on,
     in_plane,
-    level_auc,
-    level_auc_gain,
-    log_loss_gain,
-    log_losses,
     parts_in_plane,
     patient_scores,
     run_semi_supervised,
+    write_semi_supervised,
 )
+from cspine.training.recipes.semi_supervised.table import SemiCase
 from cspine.training.recipes.semi_supervised.targets import labeled_studies, taught, with_flips
+from cspine.training.recipes.study_scores import fused, level_auc, level_auc_gain, log_loss_gain, log_losses
 from cspine.training.stacks import LabelSet, Parts, StackSet, fold_parts, held_out
 from tests.training.stacks.toy_stacks import PER_LEVEL, toy_set
 
@@ -87,9 +88,45 @@ def test_the_other_methods_share_the_spread_labels_and_run(
     short = replace(RECIPE, method=method, labeled_share=0.5, fit=replace(RECIPE.fit, epochs=1))
     at = setting(*lumbar, supervised.folder.parent)
     made = run_semi_supervised(short, at, supervised.folder.parent / method)
-    assert made.test.uids == supervised.test.uids
+    assert made.test.studies == supervised.test.studies
     assert np.isfinite(made.test.probability).all()
     assert np.isfinite(level_auc_gain(made.test, supervised.test).value)
+
+
+def test_the_page_compares_methods_labels_and_planes_on_the_same_folds(
+    lumbar: tuple[StackSet, Parts], tmp_path: Path
+) -> None:
+    quick = replace(
+        RECIPE,
+        visibility=replace(FIT, epochs=1),
+        fit=replace(RECIPE.fit, epochs=1),
+        pretext=replace(RECIPE.pretext, batch=8),
+    )
+    table = SemiSupervisedTable(quick, shares=(0.5, 1.0), flips=(0.0, 0.2), planes=("axial", "coronal"), folds=3)
+    done = experiment_on(table, lumbar[0], tmp_path, Hardware(device="cpu", threads=1), lambda line: None)
+    page = write_semi_supervised(done, tmp_path, "cspine experiment semi-supervised", "toy rings").read_text()
+    assert "PHANTOM: all 18 studies" in page
+    assert "3 folds, grouped by patient" in page
+    labels, gains, wrong, planes, levels, slices = (
+        list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines()))
+        for name in ("labels", "labels_gain", "wrong_labels", "planes", "levels", "slices")
+    )
+    assert [(row["method"], row["share"]) for row in labels][:2] == [("labels alone", "0.5"), ("labels alone", "1.0")]
+    assert {row["studies"] for row in labels} == {"18"}
+    semi = done.answers(SemiCase("semi-supervised", 0.5, 0.0, "axial"))
+    alone = done.answers(SemiCase("supervised", 0.5, 0.0, "axial"))
+    gain = next(
+        row for row in gains if row["comparison"].startswith("semi-supervised − labels") and row["share"] == "0.5"
+    )
+    assert float(gain["auc_gain"]) == pytest.approx(level_auc_gain(semi, alone).value)
+    assert float(gain["auc_gain_low"]) <= float(gain["auc_gain"]) <= float(gain["auc_gain_high"])
+    assert len(wrong) == 3 * 2
+    assert [row["plane"] for row in planes] == ["axial", "coronal", "fused"]
+    assert float(planes[2]["auc_levels"]) == pytest.approx(level_auc(done.fused_planes()).value)
+    assert [row["level"] for row in levels] == ["any", "L1", "L2", "L3"]
+    assert sum(int(levels[1][k]) for k in ("tn", "fp", "fn", "tp")) == 18
+    assert len(slices) == 3 * 12
+    assert page.count("data:image/png;base64,") == 1
 
 
 def test_a_level_counts_where_it_is_seen_and_the_study_by_any_level() -> None:

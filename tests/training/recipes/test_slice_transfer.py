@@ -18,20 +18,18 @@ from cspine.evaluation import confusion
 from cspine.models import load_bundle, open_session
 from cspine.training.backbones import HeadPlan
 from cspine.training.learning import FitConfig, Hardware
-from cspine.training.recipes import (
-    RECIPES,
+from cspine.training.recipes import SYSTEM_NAMES, config_from, export_run, system_named, with_settings
+from cspine.training.recipes.slice_transfer import (
     SliceTransfer,
     SliceTransferTable,
-    config_from,
     dry_run_slice_transfer,
-    export_run,
+    list_images,
     run_slice_transfer,
     run_table,
-    with_settings,
     write_page,
 )
-from cspine.training.recipes.folder_images import list_images
-from cspine.training.recipes.folder_samples import fold_splits, split_folder
+from cspine.training.recipes.slice_transfer.images import FolderImages
+from cspine.training.recipes.slice_transfer.samples import fold_splits, split_folder
 
 QUICK = Hardware(device="cpu", threads=1)
 FIT = FitConfig(epochs=3, batch=8, learning_rate=0.01)
@@ -50,6 +48,10 @@ RECIPE = SliceTransfer(
 
 def table_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def listed(root: Path) -> FolderImages:
+    return list_images(root, RECIPE.patient_pattern)
 
 
 def draw(path: Path, fractured: bool, seed: int) -> None:
@@ -77,7 +79,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "one"
-    run_slice_transfer(RECIPE, images, folder, QUICK, lambda line: None)
+    run_slice_transfer(RECIPE, listed(images), folder, QUICK, lambda line: None)
     return folder
 
 
@@ -91,12 +93,12 @@ def test_a_learnable_toy_is_learned(run: Path) -> None:
 
 def test_a_finished_run_is_read_again_and_another_recipe_is_refused(run: Path, images: Path) -> None:
     said: list[str] = []
-    again = run_slice_transfer(RECIPE, images, run, QUICK, said.append)
+    again = run_slice_transfer(RECIPE, listed(images), run, QUICK, said.append)
     assert not any(line.startswith("finetune") for line in said)
     assert again.about["seconds"] == json.loads((run / "result.json").read_text())["seconds"]
     assert len(again.history) == RECIPE.frozen.epochs + RECIPE.finetune.epochs
     with pytest.raises(ConfigError, match=r"config.thaw: 1.0 → 0.5"):
-        run_slice_transfer(replace(RECIPE, thaw=0.5), images, run, QUICK, said.append)
+        run_slice_transfer(replace(RECIPE, thaw=0.5), listed(images), run, QUICK, said.append)
 
 
 @pytest.mark.slow  # about 15 s: the ONNX exporter
@@ -115,7 +117,7 @@ def test_a_finished_run_exports_to_a_bundle_that_answers_like_it(run: Path, tmp_
 def test_the_table_has_a_row_per_pair_the_ensemble_and_tuned_thresholds(images: Path, tmp_path: Path) -> None:
     quick = replace(RECIPE, frozen=replace(FIT, epochs=1), thaw=0.0)
     table = run_table(
-        SliceTransferTable(quick, ("tiny",), ("adam", "nadam")), images, tmp_path, QUICK, lambda line: None
+        SliceTransferTable(quick, ("tiny",), ("adam", "nadam")), listed(images), tmp_path, QUICK, lambda line: None
     )
     assert [(r.name, r.optimizer) for r in table.rows] == 2 * [("tiny", "adam"), ("tiny", "nadam"), ("ensemble", "all")]
     page = write_page(table, tmp_path, "cspine experiment slice-transfer", "PHANTOM images, toy rings").read_text()
@@ -189,13 +191,26 @@ def test_a_setting_replaces_one_field_and_a_wrong_one_is_answered_with_the_neare
             with_settings(RECIPE, [setting])
 
 
-def test_a_config_comes_back_from_its_document() -> None:
-    for recipe in (RECIPE, *(make() for make in RECIPES.values())):
-        assert config_from(SliceTransfer, json.loads(json.dumps(asdict(recipe)))) == recipe
+@pytest.mark.parametrize("name", SYSTEM_NAMES)
+def test_a_config_comes_back_from_its_document_also_from_before_a_field_was_added(name: str) -> None:
+    for config in (system_named(name).recipe(), system_named(name).table()):
+        document = json.loads(json.dumps(asdict(config)))
+        assert config_from(type(config), document) == config
+        recipe = document.get("base", document)
+        recipe.pop("seed")
+        for field in ("fit", "frozen", "vertebra"):
+            recipe.get(field, {}).pop("mixup", None)
+        assert config_from(type(config), document) == config
+
+
+def test_a_document_of_another_version_is_refused_by_its_field() -> None:
+    document = asdict(RECIPE) | {"bakbone": "tiny"}
+    with pytest.raises(ConfigError, match="SliceTransfer has no field 'bakbone', did you mean 'backbone'"):
+        config_from(SliceTransfer, document)
 
 
 def test_a_dry_run_says_what_each_stage_costs(images: Path) -> None:
-    lines = dry_run_slice_transfer(RECIPE, images, QUICK)
+    lines = dry_run_slice_transfer(RECIPE, listed(images), QUICK)
     text = "\n".join(lines)
     assert "frozen: head learns" in text
     assert text.count("GFLOP per step") == 2

@@ -16,7 +16,7 @@ from cspine.training.backbones import HeadPlan, build_classifier
 from cspine.training.backbones.basic_cnn import BasicCnn
 from cspine.training.learning import FitConfig, Hardware, LossPlan
 from cspine.training.loop import LoopConfig
-from cspine.training.recipes.classifier_run import Answered
+from cspine.training.recipes.answers import Answered
 from cspine.training.recipes.study_multilabel import (
     MultilabelExperiment,
     StudyMultilabel,

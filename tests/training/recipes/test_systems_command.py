@@ -6,11 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cspine.cli.main import app
-from cspine.cli.systems import NAMES
+from cspine.cli.recipes import NAMES
 from cspine.domain import ConfigError
-from cspine.training.recipes import SYSTEMS, with_settings, with_weights
+from cspine.training.recipes import SYSTEM_NAMES, system_named, with_settings, with_weights
 from tests.datasets.rsna_builders import TinyBox, TinyStudy, write_tree
 
+FIT = {"slice-transfer": "frozen", "winner-2022": "vertebra"}
 SMALL = ("--weights", "none", "--set", "stored_size=32", "--set", "valid_share=0.34", "--set", "test_share=0.34")
 
 
@@ -26,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_system_has_its_two_commands():
-    assert set(NAMES) == set(SYSTEMS)
+    assert set(NAMES) == set(SYSTEM_NAMES)
     for group in ("train", "experiment"):
         shown = CliRunner().invoke(app, [group, "--help"]).stdout
         assert all(name in shown for name in NAMES)
@@ -38,7 +39,7 @@ def test_a_run_reads_the_set_trains_and_says_how_it_does(root: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert "9 studies, 108 slices, 9 segmented" in done.stdout
     assert "test: accuracy 0." in done.stdout
-    assert (tmp_path / "run" / "predictions.csv").read_text().startswith("study,slice,truth_C1,")
+    assert (tmp_path / "run" / "predictions.csv").read_text().startswith("part,study,slice,truth_C1,")
     assert "is not empty; add --resume" in CliRunner().invoke(app, call).stderr
 
 
@@ -55,9 +56,8 @@ def test_an_experiment_writes_its_page_and_a_leaky_division_is_marked(root: Path
         "base.test_share": "0.3",
         "base.fit.epochs": "1",
     }
-    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     call = ["experiment", "efficientnet-c1", "--data", str(root), "--out", str(tmp_path), "--weights", "none"]
-    done = CliRunner().invoke(app, [*call, *options, "--origin", "tiny coded boxes"])
+    done = CliRunner().invoke(app, [*call, *options(settings), "--origin", "tiny coded boxes"])
     assert done.exit_code == 0, done.output
     page = (tmp_path / "index.html").read_text()
     assert '<p class="alarm">LEAKY SPLIT (by image)' in page
@@ -67,16 +67,54 @@ def test_an_experiment_writes_its_page_and_a_leaky_division_is_marked(root: Path
 def test_wrong_words_are_answered_before_anything_is_read(tmp_path: Path):
     for name in NAMES:
         call = ["train", name, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
-        done = CliRunner().invoke(app, [*call, "--set", "fit.epoch=3"])
+        done = CliRunner().invoke(app, [*call, "--set", f"{FIT.get(name, 'fit')}.epoch=3"])
         assert done.exit_code == 2
         assert "did you mean 'epochs'" in done.stderr
 
 
 def test_a_beginning_is_for_every_network_and_a_file_for_the_classifier_alone():
-    recipe = SYSTEMS["vertebra-slices"].recipe()
+    recipe = system_named("vertebra-slices").recipe()
     assert with_weights(recipe, "none").detector.weights == "none"
     assert with_weights(recipe, "a.npz").detector.weights == "imagenet"
-    assert with_weights(SYSTEMS["study-multilabel"].table(), "a.npz").base.weights == "a.npz"
+    assert with_weights(system_named("study-multilabel").table(), "a.npz").base.weights == "a.npz"
     assert with_weights(recipe, None) == recipe
     with pytest.raises(ConfigError, match="unknown task"):
         with_settings(recipe, ["task=nothing"])
+
+
+# What makes a dry run of each system small; slice-transfer is measured in its own tests.
+DRY = {
+    "efficientnet-c1": {"variant": "tiny", "preset": "usable", "image_size": "32", "stored_size": "32"},
+    "vertebra-slices": {"backbone": "tiny", "image_size": "32", "stored_size": "32"},
+    "study-multilabel": {"image_size": "32", "stored_size": "32", "slices": "4"},
+    "semi-supervised": {"backbone": "tiny", "stacks.size": "32"},
+    "winner-2022": {"backbone": "tiny", "vertebrae": "mask", "crops.size": "32", "crops.pixel_mm": "4"},
+}
+
+
+def options(settings: dict[str, str]) -> list[str]:
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.mark.parametrize("name", DRY)
+def test_a_dry_run_says_what_a_run_would_cost_and_writes_nothing(name: str, root: Path, tmp_path: Path):
+    settings = DRY[name] | {"valid_share": "0.34", "test_share": "0.34"}
+    call = ["train", name, "--data", str(root), "--out", str(tmp_path / "run"), "--dry-run", *options(settings)]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    for words in (
+        "held out (34% validation, 34% test)",
+        "parameters ",
+        "GFLOP per step",
+        "MiB for weights",
+        "one step",
+    ):
+        assert words in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_is_refused_where_nothing_is_cached(root: Path, tmp_path: Path):
+    call = ["train", "slice-transfer", "--data", str(root), "--out", str(tmp_path), "--cache", str(tmp_path / "kept")]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 2
+    assert "slice-transfer reads images from the folder each time; leave --cache out" in done.stderr

@@ -117,6 +117,18 @@ def test_a_set_on_disk_is_read_cached_and_says_that_it_is_phantom(rsna: Path, tm
     np.testing.assert_array_equal(first.stacks[0].pixels, one.pixels)
 
 
+def test_one_cache_keeps_stacks_of_several_windows_apart(rsna: Path, tmp_path: Path) -> None:
+    bone = read_stacks(rsna, PLAN, cache=tmp_path)
+    before = bone.stacks[0].pixels.copy()
+    soft = read_stacks(rsna, replace(PLAN, window="soft"), cache=tmp_path)
+    assert (np.asarray(bone.stacks[0].pixels) == before).all()
+    assert (np.asarray(soft.stacks[0].pixels) != before).any()
+    told: list[str] = []
+    again = read_stacks(rsna, PLAN, cache=tmp_path, say=told.append)
+    assert (np.asarray(again.stacks[0].pixels) == before).all()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_set_without_the_columns_of_the_labels_or_with_odd_cells_is_refused(rsna: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no column any"):
         read_stacks(rsna, PLAN, LUMBAR)

@@ -32,9 +32,13 @@ class BasicCnn(nn.Module):
         out: torch.Tensor = self.blocks(image)
         return out
 
+    def forward_head(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the last map."""
+        return maps.mean(dim=(2, 3))
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the mean of the last map."""
-        return self.forward_features(image).mean(dim=(2, 3))
+        return self.forward_head(self.forward_features(image))
 
 
 def _block(before: int, width: int) -> nn.Module:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cspine.evaluation import Confusion
+from cspine.evaluation import Confusion, Estimate
 from cspine.training.learning import EpochRow
 from cspine.training.recipes.experiment_page import PagePicture
 
@@ -104,6 +104,39 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], ylabel: s
     place.set_ylim(bottom=low)
     place.legend(frameon=False, fontsize=7, ncols=max(1, len(series)), loc="upper center", bbox_to_anchor=(0.5, 1.15))
     return drawn(figure, f"{ylabel} of {', '.join(series)}")
+
+
+def estimates(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[Estimate]],
+    names: tuple[str, str],
+    *,
+    joined: bool = False,
+) -> PagePicture:
+    """Draw figures of several systems with their intervals, beside one another in each group.
+
+    Parameters
+    ----------
+    names
+        Of the axes.
+    joined
+        Whether a line joins the groups of a system: they are steps of one quantity.
+    """
+    line = "-" if joined else "none"
+    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+    place = figure.subplots()
+    for k, (color, (name, values)) in enumerate(zip(colors(), series.items(), strict=False)):
+        at = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * 0.12
+        middle = np.array([v.value for v in values])
+        sides = np.abs(np.array([[v.low, v.high] for v in values]).T - middle)
+        place.errorbar(
+            at, middle, np.nan_to_num(sides), color=color, linestyle=line, marker="o", markersize=4, capsize=2
+        )
+        place.plot([], [], color=color, marker="o", markersize=4, label=name)
+    place.set_xticks(np.arange(len(groups)), groups)
+    _plain(place, *names)
+    place.legend(frameon=False, fontsize=7)
+    return drawn(figure, f"{names[1]} against {names[0]}", "Bars: 95 % intervals over studies.")
 
 
 def lines(

@@ -10,14 +10,12 @@
 Legend: N slices, K labels.
 """
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,15 +25,14 @@ from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
 from cspine.training.backbones import HeadPlan, SliceClassifier, Start, begin, build_classifier
 from cspine.training.learning import EpochRow, FitConfig, Hardware, Loss, Problem, fit, make_loss, predict
+from cspine.training.recipes.answers import Answered, read_answers, write_answers
 from cspine.training.recipes.dry_run import cost_of
-from cspine.training.recipes.run_slice_transfer import RECIPE_FILE, RESULT_FILE, remember
+from cspine.training.recipes.exported import Exported, ExportedNetwork
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
 from cspine.training.stacks import SliceSamples, StackSet
 from cspine.training.state_files import load_state
 
-Say = Callable[[str], None]
-ANSWERS_FILE = "predictions.csv"
 STAGE = "fit"
-SLICE_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,42 @@ class Trainee:
     augment: AugmentRange | None = None
     channels: str = "gray"
     seed: int = 0
+
+
+class Learner(Protocol):
+    """What the recipes of one classifier have in common."""
+
+    @property
+    def size(self) -> int:
+        """Rows and columns that the network gets."""
+        ...
+
+    @property
+    def fit(self) -> FitConfig:
+        """How it learns."""
+        ...
+
+    @property
+    def weights(self) -> str:
+        """What it begins with."""
+        ...
+
+    @property
+    def head(self) -> HeadPlan:
+        """What stands on the pooled features."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of its first weights."""
+        ...
+
+
+def trainee_of(recipe: Learner, backbone: str, augment: AugmentRange | None = None, channels: str = "gray") -> Trainee:
+    """Return the network of a recipe and how it learns."""
+    return Trainee(
+        backbone, recipe.size, recipe.fit, recipe.weights, recipe.head, augment, channels=channels, seed=recipe.seed
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +138,6 @@ class LabeledParts:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """Answers to one part: study and slice of each, truth and probability (N, K)."""
-
-    studies: tuple[str, ...]
-    slices: tuple[int, ...]
-    truth: np.ndarray
-    probability: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class ClassifierRun:
     """A finished run.
 
@@ -140,11 +163,7 @@ class ClassifierRun:
 
     def network(self) -> SliceClassifier:
         """Return the trained network in evaluation mode."""
-        loss = make_loss(self.trainee.fit.loss, np.zeros((1, len(self.about["labels"]))))
-        network = build_classifier(self.trainee.backbone, loss.outputs, self.trainee.head, self.trainee.seed)
-        network.load_state_dict(load_state(self.folder / STAGE / "network.safetensors"))
-        network.eval()
-        return network
+        return trained_network(self.trainee, self.folder, len(self.about["labels"]))
 
     @property
     def start(self) -> Start:
@@ -193,6 +212,7 @@ def train_classifier(
         "labels": list(parts.names),
         "split": parts.kind,
         "mark": parts.mark,
+        "origin": parts.stacks.origin,
         "counts": counts,
         "start": start.source,
         "mean": start.mean,
@@ -218,6 +238,38 @@ def dry_run_classifier(trainee: Trainee, parts: LabeledParts, hardware: Hardware
     steps = trainee.fit.epochs * max(1, len(parts.train.refs) // (trainee.fit.batch * trainee.fit.accumulate))
     counts = ", ".join(f"{name} {getattr(parts, name).counts[0]}" for name in ("train", "valid", "test"))
     return [f"{trainee.backbone}, {trainee.size} pixels; {parts.kind}: slices {counts}", *cost.lines(steps)]
+
+
+def exported_classifier(
+    trainee: Trainee, run: Path, result: Mapping[str, Any], answers: str, preprocess: Mapping[str, Any]
+) -> Exported:
+    """Return the network of a finished run as it goes into a bundle.
+
+    Parameters
+    ----------
+    preprocess
+        How slices are made besides size and normalization.
+    """
+    names = tuple(result["labels"])
+    network = trained_network(trainee, run, len(names))
+    outputs = network.head[-1].out_features
+    labels = names if outputs == len(names) else ("other", *names)
+    normalization = {"mean": result["mean"], "std": result["std"], "range": [0, 1]}
+    return Exported(
+        f"{trainee.backbone} on single slices",
+        answers,
+        (ExportedNetwork("slice", network, (3, trainee.size, trainee.size), "image", ("logits",)),),
+        {"logits": labels},
+        {"size": trainee.size, "channels": trainee.channels, **normalization, **preprocess},
+    )
+
+
+def trained_network(trainee: Trainee, run: Path, labels: int) -> SliceClassifier:
+    """Return the trained network of a finished run in evaluation mode."""
+    loss = make_loss(trainee.fit.loss, np.zeros((1, labels)))
+    network = build_classifier(trainee.backbone, loss.outputs, trainee.head, trainee.seed)
+    network.load_state_dict(load_state(run / STAGE / "network.safetensors"))
+    return network.eval()
 
 
 def samples_of(parts: LabeledParts, part: Labeled, trainee: Trainee, start: Start) -> SliceSamples:
@@ -255,34 +307,19 @@ def _answers(
 
 
 def _write(result: ClassifierRun, names: tuple[str, ...]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["part", "study", "slice", *(f"truth_{n}" for n in names), *(f"probability_{n}" for n in names)])
-    for part, answered in (("valid", result.valid), ("test", result.test)):
-        for study, k, truth, p in zip(
-            answered.studies, answered.slices, answered.truth, answered.probability, strict=True
-        ):
-            table.writerow([part, study, k, *(int(t) for t in truth), *(f"{v:.{SLICE_DIGITS}f}" for v in p)])
-    write_atomically(result.folder / ANSWERS_FILE, text.getvalue().encode())
+    write_answers(result.folder / ANSWERS_FILE, names, {"valid": result.valid, "test": result.test})
     write_atomically(result.folder / RESULT_FILE, json.dumps(result.about, indent=2).encode())
 
 
 def _read(trainee: Trainee, run: Path) -> ClassifierRun | None:
     """Return what a finished run left, or ``None``; its folder was checked to be of this recipe and data."""
-    paths = (run / RESULT_FILE, run / ANSWERS_FILE, run / STAGE / "history.json", run / RECIPE_FILE)
+    paths = (run / RESULT_FILE, run / STAGE / "history.json")
     if not all(path.exists() for path in paths):
         return None
     about = json.loads(paths[0].read_text(encoding="utf-8"))
-    with paths[1].open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    history = tuple(EpochRow(**row) for row in json.loads(paths[2].read_text(encoding="utf-8")))
-    count = len(about["labels"])
-    valid, test = (_answered([row for row in rows if row[0] == part], count) for part in ("valid", "test"))
+    history = tuple(EpochRow(**row) for row in json.loads(paths[1].read_text(encoding="utf-8")))
+    _, parts = read_answers(run / ANSWERS_FILE)
+    valid, test = parts["valid"], parts["test"]
+    assert isinstance(valid, Answered)
+    assert isinstance(test, Answered)
     return ClassifierRun(trainee, run, history, valid, test, about)
-
-
-def _answered(rows: list[list[str]], count: int) -> Answered:
-    numbers = np.array([[float(cell) for cell in row[3:]] for row in rows], dtype=np.float32)
-    return Answered(
-        tuple(row[1] for row in rows), tuple(int(row[2]) for row in rows), numbers[:, :count], numbers[:, count:]
-    )

@@ -51,7 +51,7 @@ class Cost:
 
 def cost_of(
     network: nn.Module,
-    image: tuple[int, int, int],
+    image: tuple[int, ...],
     compute: Compute,
     config: FitConfig,
     hardware: Hardware,
@@ -62,6 +62,8 @@ def cost_of(
 
     Parameters
     ----------
+    image
+        Shape of a sample.
     labels
         Numbers of a target.
 

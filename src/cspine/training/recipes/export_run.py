@@ -1,6 +1,5 @@
-"""`cspine export`: a finished run of a slice recipe as a bundle with a parity report."""
+"""`cspine export`: a finished run as a bundle of ONNX graphs with a parity report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,88 +10,87 @@ from cspine import __version__
 from cspine.domain import ConfigError
 from cspine.evaluation import best_threshold
 from cspine.models import ManifestParts, ModelBundle, Precision, write_bundle
-from cspine.training.backbones import build_classifier
 from cspine.training.export import compared, to_onnx
-from cspine.training.learning import make_loss
-from cspine.training.recipes.folder_images import LABEL
-from cspine.training.recipes.registry import RECIPES, config_from
-from cspine.training.recipes.run_slice_transfer import RECIPE_FILE, RESULT_FILE
-from cspine.training.recipes.slice_transfer import SliceTransfer
-from cspine.training.state_files import load_state
+from cspine.training.recipes.compared import read_parts
+from cspine.training.recipes.exported import Exported, ExportedNetwork
+from cspine.training.recipes.run_folder import RECIPE_FILE, RESULT_FILE, read_document
+from cspine.training.recipes.systems import SYSTEM_NAMES, system_named
 
-CARD = """# {name}: {backbone} on single images
+CARD = """# {name}: {network}
 
 Research use only. Not a medical device.
 
-Answers for one image: the logit of “{positive}”. It knows nothing of vertebrae or patients, and is no fracture stage
-of `cspine detect`.
+{answers} It is no fracture stage of `cspine detect`.
 
-- Trained by `cspine train {name}` on {train} images ({start}); split: {split}.
-- Threshold {threshold:.3f}: highest F1 on the {valid} images of the validation part.
+- Trained by `cspine train {name}`, start: {start}; split: {split}.{origin}
+- Thresholds have the highest F1 on the validation part: {thresholds}.
 """
+# What is told of a run in the manifest, where it is known.
+TOLD = ("split", "mark", "counts", "studies", "leaks", "start", "origin", "losses")
+MOST = 1024
 
 
 def export_run(run: Path, out: Path) -> ModelBundle:
-    """Write the bundle of a finished run; the graph takes (images, 3, rows, columns), normalized as its manifest says.
+    """Write the bundle of a finished run; its manifest says how images become inputs.
 
     Raises
     ------
     ConfigError
-        Not a finished run of a recipe that can be exported.
+        Not a finished run of a recipe, or of a task that has no network to export.
     BundleError
-        The folder exists, or the exported graph differs from the network.
+        The folder exists, or an exported graph differs from its network.
     """
-    document, result = (_read(run / name) for name in (RECIPE_FILE, RESULT_FILE))
-    if document.get("recipe") not in RECIPES:
-        raise ConfigError(f"{run}: a run of recipe {document.get('recipe')!r}, which is not exported this way")
-    recipe = config_from(SliceTransfer, document["config"])
-    outputs = make_loss(recipe.frozen.loss, np.zeros((1, 1))).outputs
-    network = build_classifier(recipe.backbone, outputs, recipe.head, recipe.seed).eval()
-    network.load_state_dict(load_state(run / result["stage"] / "network.safetensors"))
-    example, other = (torch.randn(n, 3, *(recipe.image_size,) * 2, generator=_generator(n)) for n in (2, 3))
-    graph = to_onnx(network, example, ({0: torch.export.Dim("images", min=1, max=1024)},), (["image"], ["logits"]))
-    parity = compared(network, graph, ("image", ["logits"]), (example, other))
-    threshold = _threshold(run)
+    document, result = (read_document(run / name) for name in (RECIPE_FILE, RESULT_FILE))
+    name = str(document.get("recipe"))
+    if name not in SYSTEM_NAMES:
+        raise ConfigError(f"{run}: a run of recipe {name!r}, which is not exported this way")
+    exported = system_named(name).export(run, document, result)
+    graphs, parity = {}, {}
+    for one in exported.networks:
+        graphs[one.graph] = _graph(one)
+        inputs = tuple(_noise(one, n) for n in (2, 3))
+        parity[one.graph] = compared(one.network, graphs[one.graph], (one.input, list(one.outputs)), inputs)
+    thresholds = _thresholds(run)
     parts = ManifestParts(
-        name=document["recipe"],
+        name=name,
         version="1",
         created_by=f"cspine {__version__}",
         precision=Precision.F32,
-        labels={"logits": (LABEL,) if outputs == 1 else ("other", LABEL)},
-        preprocess={"size": recipe.image_size, "mean": result["mean"], "std": result["std"], "range": [0, 1]},
-        parity={"slice": parity},
-        thresholds={LABEL: threshold, "chosen_on": "validation part, highest F1"},
-        training={"recipe": document, **{key: result[key] for key in ("split", "counts", "leaks", "start")}},
+        labels=exported.labels,
+        preprocess=exported.preprocess,
+        parity=parity,
+        thresholds={**thresholds, "chosen_on": "validation part, highest F1"} if thresholds else {},
+        training={"recipe": document, **{key: result[key] for key in TOLD if key in result}},
     )
-    card = CARD.format(
-        name=document["recipe"],
-        backbone=recipe.backbone,
-        positive=LABEL,
-        train=result["counts"]["train"][0],
-        valid=result["counts"]["valid"][0],
-        start=f"start: {result['start']}",
-        split=result["split"],
-        threshold=threshold,
+    return write_bundle(out, parts, graphs, _card(name, exported, result, thresholds))
+
+
+def _graph(one: ExportedNetwork) -> bytes:
+    batch = torch.export.Dim("samples", min=1, max=MOST)
+    return to_onnx(one.network, _noise(one, 2), ({0: batch},), ([one.input], list(one.outputs)))
+
+
+def _noise(one: ExportedNetwork, count: int) -> torch.Tensor:
+    return torch.randn(count, *one.shape, generator=torch.Generator().manual_seed(count))
+
+
+def _thresholds(run: Path) -> dict[str, float]:
+    """Return the threshold of each label with both answers in the validation part; nothing without such a part."""
+    labels, parts = read_parts(run)
+    if "valid" not in parts:
+        return {}
+    valid = parts["valid"]
+    found = zip(labels, valid.truth.T, valid.probability.T, strict=True)
+    return {label: best_threshold(truth, p) for label, truth, p in found if 0 < np.sum(truth) < len(truth)}
+
+
+def _card(name: str, exported: Exported, result: dict[str, Any], thresholds: dict[str, float]) -> str:
+    return CARD.format(
+        name=name,
+        network=exported.title,
+        answers=exported.answers,
+        start=result.get("start", "unknown"),
+        split=result.get("split", "unknown"),
+        origin=f" Data: {result['origin']}." if result.get("origin") else "",
+        thresholds=", ".join(f"{label} {value:.3f}" for label, value in thresholds.items()) or "none",
     )
-    return write_bundle(out, parts, {"slice": graph}, card)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{path.parent}: not a finished run (no readable {path.name}); train it to its end"
-        ) from error
-    return found
-
-
-def _threshold(run: Path) -> float:
-    lines = (run / "predictions.csv").read_text().splitlines()
-    rows = [line.rsplit(",", 2) for line in lines if line.startswith("valid,")]
-    truth, probability = (np.array([float(row[k]) for row in rows]) for k in (1, 2))
-    return best_threshold(truth, probability)
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

@@ -1,8 +1,8 @@
 """`--set key=value`: change one field of a frozen config, checked against its type (see docs/decisions, settings)."""
 
 import types
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cspine.domain import ConfigError
@@ -32,6 +32,38 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
             raise ConfigError(f"--set {setting}: expected key=value")
         config = _replaced(config, key.strip().split("."), value.strip(), key.strip())
     return config
+
+
+def config_from(kind: type[Config], document: Mapping[str, Any]) -> Config:
+    """Return a config from its JSON document, checked as if it were made by hand.
+
+    A field that the document lacks, because it was written before there was such a field, takes its default.
+
+    Raises
+    ------
+    ConfigError
+        The document lacks a field without default, holds an unknown one, or a value that the config refuses.
+    """
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # configs are dataclasses
+    for name in document:
+        if name not in known:
+            raise ConfigError(
+                f"{kind.__name__} has no field {name!r}{nearest(name, known)}; it was written by another version"
+            )
+    for name, field in known.items():
+        if name not in document:
+            if field.default is MISSING and field.default_factory is MISSING:
+                raise ConfigError(f"{kind.__name__}: field {name!r} is missing; it was written by another version")
+            continue
+        value, hint = document[name], hints[name]
+        if is_dataclass(hint):
+            value = config_from(hint, value)  # type: ignore[arg-type]  # a class, not an instance
+        elif get_origin(hint) is tuple:
+            value = tuple(value)
+        values[name] = value
+    return kind(**values)
 
 
 def keys_of(config: object, prefix: str = "") -> list[str]:

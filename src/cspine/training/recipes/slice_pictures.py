@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
 from cspine.domain import Vertebra
@@ -14,6 +15,7 @@ from cspine.training.recipes.experiment_page import PagePicture
 WIDTH_PX, CAPTION_PX, GAP_PX = 300, 16, 4
 BACKGROUND, INK = (17, 20, 24), (214, 220, 226)
 OVERLAY_SHARE = 0.4
+HEAT_SHARE = 0.6
 DASH_PX = 6
 
 
@@ -29,12 +31,13 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class ShownSlice:
-    """One slice: gray (R, C) uint8; mask (R, C) with k + 1 for level k, or ``None``."""
+    """One slice: gray (R, C) uint8; mask (R, C) with k + 1 for level k, heat (R, C) 0 … 1, or ``None``."""
 
     gray: np.ndarray
     mask: np.ndarray | None = None
     frames: tuple[Frame, ...] = ()
     caption: str = ""
+    heat: np.ndarray | None = None
 
 
 def draw_slices(slices: Sequence[ShownSlice], alt: str, columns: int = 3, caption: str = "") -> PagePicture:
@@ -59,6 +62,8 @@ def _tile(one: ShownSlice) -> Image.Image:
     picture = Image.fromarray(np.asarray(one.gray)).convert("RGB").resize((WIDTH_PX,) * 2, Image.Resampling.BILINEAR)
     if one.mask is not None:
         picture = _colored(picture, np.asarray(one.mask))
+    if one.heat is not None:
+        picture = _heated(picture, np.asarray(one.heat, dtype=np.float32))
     pen = ImageDraw.Draw(picture)
     scale = WIDTH_PX / one.gray.shape[0]
     for frame in one.frames:
@@ -82,6 +87,14 @@ def _colored(picture: Image.Image, mask: np.ndarray) -> Image.Image:
     gray = np.asarray(picture)
     mixed = gray * (1 - OVERLAY_SHARE) + palette[grown] * OVERLAY_SHARE
     return Image.fromarray(np.where((grown > 0)[..., None], mixed, gray).astype(np.uint8))
+
+
+def _heated(picture: Image.Image, heat: np.ndarray) -> Image.Image:
+    """Lay warm colors over a picture, the stronger the less of it is seen."""
+    grown = np.asarray(Image.fromarray(heat).resize(picture.size, Image.Resampling.BILINEAR))
+    colors = np.asarray(colormaps["inferno"](grown))[..., :3] * 255
+    share = HEAT_SHARE * grown[..., None]
+    return Image.fromarray((np.asarray(picture) * (1 - share) + colors * share).astype(np.uint8))
 
 
 def _dashed(pen: ImageDraw.ImageDraw, corners: tuple[float, float, float, float], color: tuple[int, int, int]) -> None:

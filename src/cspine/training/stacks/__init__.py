@@ -17,6 +17,7 @@ The contract, for a recipe::
 - Which levels there are is data (`LabelSet`): other levels or findings need a JSON file, no code.
 """
 
+from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, store_arrays
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES, LabelSet, label_set_named
 from cspine.training.stacks.parts import Parts, fold_parts, held_out, image_parts, parts_of_split, study_groups
 from cspine.training.stacks.phantoms import phantom_stacks
@@ -32,16 +33,20 @@ __all__ = [
     "Stack",
     "StackPlan",
     "StackSet",
+    "are_stored",
     "fold_parts",
     "held_out",
     "image_parts",
+    "kept_name",
     "label_set_named",
     "level_targets",
     "make_stack",
+    "open_arrays",
     "parts_of_split",
     "phantom_stacks",
     "read_stacks",
     "square_grid",
+    "store_arrays",
     "study_groups",
     "visible_targets",
 ]

@@ -1,7 +1,6 @@
 """Stacks from a folder in the layout of RSNA 2022, read once and kept as memory-mapped arrays."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
@@ -12,8 +11,9 @@ import numpy as np
 
 from cspine.datasets import StudyFiles, Work, open_or_make_index, over_studies, read_study, studies_of
 from cspine.dicom import scan
-from cspine.domain import ConfigError, NoImages, Rejected, Vertebra
+from cspine.domain import ConfigError, NoImages, Vertebra
 from cspine.training.names import nearest
+from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, store_arrays
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES, LabelSet
 from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack
 
@@ -39,7 +39,7 @@ def read_stacks(
     Parameters
     ----------
     cache
-        Folder of read stacks, which the next run takes up; ``None`` keeps them in memory.
+        Folder of read stacks, which the next run of an equal plan takes up; ``None`` keeps them in memory.
     only
         UIDs to read, such as those that ``cspine data filter`` kept.
     workers
@@ -59,24 +59,25 @@ def read_stacks(
     patients = {str(u): str(p) for u, p in zip(index.studies[UID], index.studies["PatientID"], strict=True)}
     chosen = [f for f in studies_of(index) if f.uid in targets and (only is None or f.uid in only)]
     found: dict[str, Stack] = {}
+    about = {"version": STACK_VERSION, "plan": asdict(plan), "labels": asdict(labels)}
+    kept_in = None if cache is None else cache / kept_name(about, plan.size)
 
     def do(files: StudyFiles) -> dict[str, Any]:
         stack = _read(files, targets[files.uid], patients.get(files.uid, ""), plan, labels)
-        if cache is None:
-            found[files.uid] = stack
-            return {}
-        return {"folder": _store(stack, cache)}
+        if kept_in is not None:
+            return _stored(stack, kept_in)
+        found[files.uid] = stack
+        return {}
 
-    about = {"version": STACK_VERSION, "plan": asdict(plan), "labels": asdict(labels)}
-    kept_in = None if cache is None else cache / "answers"
-    work = Work(do, lambda f: about | {"targets": targets[f.uid].tolist()}, kept_in, lambda v: _is_there(cache, v))
+    answers = None if kept_in is None else kept_in / "answers"
+    work = Work(do, lambda f: about | {"targets": targets[f.uid].tolist()}, answers, lambda v: are_stored(kept_in, v))
     errors: dict[str, str] = {}
     for answer in over_studies(chosen, work, workers, lambda uid, share: None):
         if answer.error:
             errors[answer.files.uid] = answer.error
             say(f"{answer.files.uid}: left out, {answer.error}")
-        elif cache is not None:
-            found[answer.files.uid] = _open(cache / answer.values["folder"])
+        elif kept_in is not None:
+            found[answer.files.uid] = _open(kept_in, answer.values)
     stacks = tuple(found[f.uid] for f in chosen if f.uid in found)
     if not stacks:
         first = next(iter(errors.values()), "no study of train_images has a whole row of labels")
@@ -140,40 +141,12 @@ def _family(files: StudyFiles) -> str:
     return "B" if spec is not None and '"family": "B"' in json.dumps(spec) else "A"
 
 
-def _store(stack: Stack, cache: Path) -> str:
-    """Write a stack's arrays; return the folder below the cache."""
-    name = hashlib.sha256(f"{stack.uid} {stack.pixels.shape}".encode()).hexdigest()[:24]
-    folder = cache / name
+def _stored(stack: Stack, kept_in: Path) -> dict[str, Any]:
+    arrays = {name: getattr(stack, name) for name in ARRAYS}
     plain = {f.name: getattr(stack, f.name) for f in fields(Stack) if f.name not in ARRAYS}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "about.json").unlink(missing_ok=True)
-        for array in ARRAYS:
-            value = getattr(stack, array)
-            if value is None:
-                (folder / f"{array}.npy").unlink(missing_ok=True)
-            else:
-                np.save(folder / f"{array}.npy", value)
-        (folder / "about.json").write_text(json.dumps(plain), encoding="utf-8")
-    except OSError as error:
-        raise Rejected(f"{folder}: cannot be written: {error.strerror}; free space or use another folder") from error
-    return name
+    return store_arrays(kept_in, stack.uid, arrays, plain)
 
 
-def _is_there(cache: Path | None, values: dict[str, Any]) -> bool:
-    return cache is not None and (cache / str(values.get("folder")) / "about.json").is_file()
-
-
-def _open(folder: Path) -> Stack:
-    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    arrays: dict[str, Any] = {
-        name: _array(folder / f"{name}.npy", mapped=name in ("pixels", "mask")) for name in ARRAYS
-    }
-    return Stack(**{**about, "spacing_mm": tuple(about["spacing_mm"])}, **arrays)
-
-
-def _array(path: Path, *, mapped: bool) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    found: np.ndarray = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    return found
+def _open(kept_in: Path, values: Mapping[str, Any]) -> Stack:
+    plain, arrays = open_arrays(kept_in, values, ARRAYS, ("pixels", "mask"))
+    return Stack(**{**plain, "spacing_mm": tuple(plain["spacing_mm"])}, **arrays)

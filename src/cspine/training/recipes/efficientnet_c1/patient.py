@@ -1,16 +1,17 @@
 """Slices of one test patient with fracture box, vertebra mask, and where the network looks (Figures 13 and 14)."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import torch
-from torch.nn import functional
+from PIL import Image
 
 from cspine.domain import Box, Vertebra
 from cspine.training.backbones import SliceClassifier
-from cspine.training.recipes.classifier_run import Answered, ClassifierRun
+from cspine.training.recipes.answers import Answered
+from cspine.training.recipes.classifier_run import ClassifierRun
 from cspine.training.recipes.experiment_page import Cell, PagePicture, PageTable
+from cspine.training.recipes.grad_cam import grad_cam
 from cspine.training.recipes.slice_pictures import Frame, ShownSlice, draw_slices
 from cspine.training.stacks import SliceSamples, Stack, StackSet
 
@@ -63,8 +64,8 @@ def patient_pictures(stacks: StackSet, run: ClassifierRun, count: int) -> ShownP
     text = (
         f"{stack.uid}: C1 is {'fractured' if stack.targets[1 + C1] else 'whole'}. Colored: vertebra mask; solid frame: "
         "fracture box of the data set; dashed white frame: where half of the network's evidence for its answer lies "
-        "(class "
-        "activation map), which it learned without boxes."
+        "(Grad-CAM), "
+        "which it learned without boxes."
     )
     return ShownPatient(text, table, (draw_slices(shown, "Slices of one test patient with boxes and masks"),))
 
@@ -109,22 +110,15 @@ def _attention(box: Box | None, size: int) -> tuple[Frame, ...]:
 
 
 def _looked_at(network: SliceClassifier, run: ClassifierRun, stacks: StackSet, ref: tuple[int, int]) -> Box | None:
-    """Return the box, in pixels of the stack, round the half of the evidence for a fracture.
-
-    With global pooling and one linear layer, the logit is the mean over places of the weighted map (Zhou et al. 2016).
-    """
+    """Return the box, in pixels of the stack, round the half of the evidence for a fracture."""
     refs = np.array([ref], dtype=np.int32)
     samples = SliceSamples(stacks, refs, np.zeros((1, 1), np.float32), run.start, size=run.trainee.size)
-    linear, backbone = network.head[-1], cast("Any", network.backbone)
-    if run.trainee.head.hidden or not hasattr(backbone, "forward_features"):
-        return None
-    assert isinstance(linear, torch.nn.Linear)
-    with torch.no_grad():
-        maps = backbone.forward_features(samples.plain(0)[None])
-        weight = linear.weight[-1] - (linear.weight[0] if len(linear.weight) == 2 else 0)
-        evidence = torch.einsum("nchw,c->nhw", maps, weight)[:, None].clamp(min=0)
-        side = stacks.stacks[ref[0]].pixels.shape[1]
-        grown = functional.interpolate(evidence, (side, side), mode="bilinear")[0, 0].numpy()
-    if grown.max() <= 0:
-        return None
-    return Box.of_mask((grown >= LOOKED_AT * grown.max())[None])
+    heat = grad_cam(network, samples.plain(0), _for_fracture)
+    side = stacks.stacks[ref[0]].pixels.shape[1]
+    grown = np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BILINEAR))
+    return Box.of_mask((grown >= LOOKED_AT)[None]) if grown.max() >= LOOKED_AT else None
+
+
+def _for_fracture(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logit of a fracture; of two softmax outputs their difference."""
+    return logits[0, -1] - (logits[0, 0] if logits.shape[1] == 2 else 0.0)

@@ -13,35 +13,19 @@ from cspine.training.recipes.classifier_run import (
     ClassifierRun,
     Labeled,
     LabeledParts,
-    Say,
-    Trainee,
     dry_run_classifier,
     train_classifier,
+    trainee_of,
 )
 from cspine.training.recipes.efficientnet_c1.config import GROUPS, EfficientNetC1
-from cspine.training.stacks import Parts, Stack, StackPlan, StackSet, held_out, image_parts, read_stacks
+from cspine.training.recipes.run_folder import Say
+from cspine.training.recipes.system import Divide, Order
+from cspine.training.stacks import Stack, StackPlan, StackSet, held_out, image_parts, read_stacks
 
 NAME = "efficientnet-c1"
 C1 = 0
 FEW_LIMIT = 350
 UID = "StudyInstanceUID"
-Divide = Callable[[StackSet], Parts]
-
-
-def run_efficientnet_c1(recipe: EfficientNetC1, data: Path, run: Path, hardware: Hardware, say: Say) -> ClassifierRun:
-    """Train one variant, from where an earlier run in `run` stopped.
-
-    Raises
-    ------
-    ConfigError
-        The run folder belongs to another recipe or other data, the split is impossible, or weights do not fit.
-    NoImages
-        The filter, or the group, leaves no study.
-    TrainingStopped
-        The loss is not a number, or the memory does not suffice.
-    """
-    stacks = read_filtered(recipe, data, run / "stacks", say)
-    return run_on_stacks(recipe, stacks, run, hardware, say)
 
 
 def run_on_stacks(
@@ -53,30 +37,34 @@ def run_on_stacks(
     *,
     divide: Divide | None = None,
 ) -> ClassifierRun:
-    """Train one variant on studies that were read; raises as `run_efficientnet_c1`.
+    """Train one variant on studies that were read, from where an earlier run in `run` stopped.
 
     Parameters
     ----------
     divide
         Another division than that of the recipe, such as a fold.
+
+    Raises
+    ------
+    ConfigError
+        The run folder belongs to another recipe or other data, the split is impossible, or weights do not fit.
+    NoImages
+        The group has no study.
+    TrainingStopped
+        The loss is not a number, or the memory does not suffice.
     """
     parts = labeled_parts(recipe, of_group(stacks, recipe.group), divide)
     document = {"recipe": NAME, "config": asdict(recipe)}
-    return train_classifier(trainee_of(recipe), parts, run, document, hardware=hardware, say=say)
+    return train_classifier(trainee_of(recipe, recipe.variant), parts, run, document, hardware=hardware, say=say)
 
 
-def dry_run_efficientnet_c1(recipe: EfficientNetC1, data: Path, hardware: Hardware) -> list[str]:
+def dry_run_efficientnet_c1(recipe: EfficientNetC1, stacks: StackSet, hardware: Hardware) -> list[str]:
     """Return what a run would cost; the weights of the start are not needed. Raises as the run would."""
-    stacks = read_filtered(recipe, data, None, lambda line: None)
-    return dry_run_classifier(trainee_of(recipe), labeled_parts(recipe, of_group(stacks, recipe.group)), hardware)
+    parts = labeled_parts(recipe, of_group(stacks, recipe.group))
+    return dry_run_classifier(trainee_of(recipe, recipe.variant), parts, hardware)
 
 
-def trainee_of(recipe: EfficientNetC1) -> Trainee:
-    """Return the network and how it learns."""
-    return Trainee(recipe.variant, recipe.size, recipe.fit, recipe.weights, head=recipe.head, seed=recipe.seed)
-
-
-def read_filtered(recipe: EfficientNetC1, data: Path, cache: Path | None, say: Say) -> StackSet:
+def read_filtered(recipe: EfficientNetC1, order: Order) -> StackSet:
     """Read the studies that the preset keeps.
 
     Raises
@@ -84,16 +72,16 @@ def read_filtered(recipe: EfficientNetC1, data: Path, cache: Path | None, say: S
     NoImages
         It keeps none.
     """
-    index = open_or_make_index(data, None, 1, lambda text, share: None)
+    index = open_or_make_index(order.data, None, 1, lambda text, share: None)
     kept = select(index, rules_of(recipe.preset)).studies
     if kept.empty:
         raise NoImages(
-            f"{data}: preset {recipe.preset!r} keeps none of {len(index.studies)} studies; look at the funnel of "
+            f"{order.data}: preset {recipe.preset!r} keeps none of {len(index.studies)} studies; look at the funnel of "
             "cspine data filter, or use preset=usable"
         )
-    say(f"preset {recipe.preset} keeps {len(kept)} of {len(index.studies)} studies")
+    order.say(f"preset {recipe.preset} keeps {len(kept)} of {len(index.studies)} studies")
     plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return read_stacks(data, plan, cache=cache, only=set(kept[UID].astype(str)), say=say)
+    return read_stacks(order.data, plan, cache=order.cache, only=set(kept[UID].astype(str)), say=order.say)
 
 
 def of_group(stacks: StackSet, group: str) -> StackSet:
@@ -120,12 +108,13 @@ def labeled_parts(recipe: EfficientNetC1, stacks: StackSet, divide: Divide | Non
     """
     # Divided by fracture of C1, not of any level: the preset keeps studies with a fracture only.
     by_c1 = replace(stacks, stacks=tuple(_asking_c1(stack) for stack in stacks.stacks))
-    parts = (divide or _division(recipe))(by_c1)
+    parts = (divide or division_of(recipe))(by_c1)
     known = [_labeled(recipe, stacks, refs) for refs in (parts.train, parts.valid, parts.test)]
     return LabeledParts(stacks, known[0], known[1], known[2], ("C1",), parts.kind, parts.mark)
 
 
-def _division(recipe: EfficientNetC1) -> Divide:
+def division_of(recipe: EfficientNetC1) -> Divide:
+    """Return how the recipe divides its studies."""
     make = {"study": held_out, "image": image_parts}[recipe.by]
     return lambda stacks: make(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 

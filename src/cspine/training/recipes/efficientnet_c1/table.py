@@ -11,11 +11,11 @@ from cspine.evaluation import Confusion, Estimate, confusion, figures_by_study
 from cspine.training.backbones import stage_channels
 from cspine.training.learning import Hardware
 from cspine.training.recipes.charts import confusions, curves
-from cspine.training.recipes.classifier_run import ClassifierRun, Say
+from cspine.training.recipes.classifier_run import ClassifierRun
 from cspine.training.recipes.efficientnet_c1.config import GROUPS, LOSSES, EfficientNetC1, EfficientNetC1Table
 from cspine.training.recipes.efficientnet_c1.patient import patient_pictures
 from cspine.training.recipes.efficientnet_c1.published import CHANNELS, FIGURES, LEARNING, PUBLISHED, STAGES, TIMES
-from cspine.training.recipes.efficientnet_c1.run import NAME, of_group, read_filtered, run_on_stacks
+from cspine.training.recipes.efficientnet_c1.run import NAME, of_group, run_on_stacks
 from cspine.training.recipes.experiment_page import (
     Cell,
     ExperimentPage,
@@ -24,6 +24,7 @@ from cspine.training.recipes.experiment_page import (
     PageTable,
     write_experiment,
 )
+from cspine.training.recipes.run_folder import Say
 from cspine.training.stacks import StackSet
 
 Key = tuple[str, str, str]
@@ -63,28 +64,10 @@ class C1Experiment:
         return min(candidates, key=lambda key: self.runs[key].kept.valid_loss)
 
 
-def experiment_efficientnet_c1(
-    recipe: EfficientNetC1Table, data: Path, out: Path, hardware: Hardware, say: Say, *, cache: Path | None = None
-) -> C1Experiment:
-    """Train every run below ``out/runs``; what was finished before is read.
-
-    Parameters
-    ----------
-    cache
-        Where slices are kept between runs; ``None`` for ``out/stacks``.
-
-    Raises
-    ------
-    ConfigError, NoImages, TrainingStopped
-        As in `run_efficientnet_c1`.
-    """
-    return experiment_on(recipe, read_filtered(recipe.base, data, cache or out / "stacks", say), out, hardware, say)
-
-
 def experiment_on(
     recipe: EfficientNetC1Table, stacks: StackSet, out: Path, hardware: Hardware, say: Say
 ) -> C1Experiment:
-    """Train every run on studies that were read; raises as `experiment_efficientnet_c1`."""
+    """Train every run below ``out/runs``; what was finished before is read. Raises as `run_on_stacks`."""
     runs: dict[Key, ClassifierRun] = {}
     for loss in recipe.losses:
         for group in recipe.groups:

@@ -57,8 +57,12 @@ class SemiSupervised:
     """Method features: contrastive learning of the start."""
     fit: FitConfig = field(default_factory=lambda: _fit(10, LossPlan("two-heads", positive_weight=2.0), ema=0.99))
     """The two heads: loss two-heads, weighted for fractures; ema is needed by the mean teacher."""
+    valid_share: float = 0.15
+    """Share of the studies that is validated on, without folds."""
+    test_share: float = 0.2
+    """Share of the studies that is tested on, without folds."""
     seed: int = 0
-    """Of which studies are labeled, which labels are turned round, and the first weights."""
+    """Of the split, which studies are labeled, which labels are turned round, and the first weights."""
 
     def __post_init__(self) -> None:
         pick(dict.fromkeys(METHODS), self.method, "method")
@@ -75,6 +79,44 @@ class SemiSupervised:
                 raise ConfigError(f"{name}.loss.name is {getattr(self, name).loss.name!r}; this stage needs {loss!r}")
 
 
+@dataclass(frozen=True)
+class SemiSupervisedTable:
+    """The thesis' comparisons, on the same folds: methods by share of labels, by wrong labels, and planes."""
+
+    base: SemiSupervised = field(default_factory=SemiSupervised)
+    """What all runs share; its shares are those of the runs that neither table varies."""
+    methods: tuple[str, ...] = METHODS
+    """Ways of learning that are compared."""
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 1.0)
+    """Shares of the training part's studies whose labels are used."""
+    flips: tuple[float, ...] = (0.0, 0.1, 0.2)
+    """Shares of the labels that are turned round."""
+    planes: tuple[str, ...] = PLANES
+    """Planes that are compared with one another and fused, by the base's method; one plane leaves this out."""
+    folds: int = 5
+    """Folds that every run is repeated in; 0 takes one held-out part."""
+    shown_patients: int = 3
+    """Patients of the test part whose slices are drawn."""
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            pick(dict.fromkeys(METHODS), method, "method")
+        for plane in self.planes:
+            pick(dict.fromkeys(PLANES), plane, "plane")
+        if not self.methods or not self.planes or self.shown_patients < 1 or self.folds in (1, 2) or self.folds < 0:
+            raise ConfigError(
+                "the table needs a method, a plane and a patient that is shown; "
+                f"folds is {self.folds}, must be 0 or at least 3"
+            )
+        if not all(0 < share <= 1 for share in self.shares) or not all(0 <= flip <= 0.5 for flip in self.flips):
+            raise ConfigError(f"shares {self.shares} must be above 0 and at most 1, flips {self.flips} from 0 to 0.5")
+
+
 def semi_supervised() -> SemiSupervised:
     """Return the recipe of one network."""
     return SemiSupervised()
+
+
+def semi_supervised_table() -> SemiSupervisedTable:
+    """Return the recipe of the thesis' comparisons."""
+    return SemiSupervisedTable()

@@ -13,7 +13,6 @@
 Legend: N slices, L levels.
 """
 
-import csv
 import io
 import json
 import time
@@ -28,20 +27,22 @@ from cspine import __version__
 from cspine.dicom import write_atomically
 from cspine.training.backbones import SliceClassifier, Start, begin, thaw_last
 from cspine.training.learning import EpochRow, FitConfig, Fitted, Hardware, Problem, Unlabeled, fit, predict
-from cspine.training.recipes.run_slice_transfer import RESULT_FILE, remember
+from cspine.training.recipes.answers import StudyAnswers, read_answers, write_answers
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
 from cspine.training.recipes.semi_supervised.config import SemiSupervised
 from cspine.training.recipes.semi_supervised.network import TwoViews, embedding, two_headed
 from cspine.training.recipes.semi_supervised.planes import in_plane, parts_in_plane
 from cspine.training.recipes.semi_supervised.samples import TwinSlices, UnlabeledSlices
-from cspine.training.recipes.semi_supervised.score import StudyAnswers, log_losses, patient_scores
+from cspine.training.recipes.semi_supervised.score import patient_scores
 from cspine.training.recipes.semi_supervised.targets import labeled_studies, taught, with_flips
 from cspine.training.recipes.semi_supervised.visibility import Visibility, spread_visibility
-from cspine.training.stacks import Parts, SliceSamples, StackSet
+from cspine.training.recipes.study_scores import log_losses
+from cspine.training.recipes.system import Divide, Order
+from cspine.training.stacks import Parts, SliceSamples, StackSet, held_out, label_set_named, read_stacks
 from cspine.training.state_files import load_state
 
 NAME = "semi-supervised"
-ANSWERS_FILE, SLICES_FILE, STAGE = "predictions.csv", "slices.npz", "fit"
-Say = Callable[[str], None]
+SLICES_FILE, STAGE = "slices.npz", "fit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +76,7 @@ class SemiRun:
 
     def network(self) -> SliceClassifier:
         """Return the trained network in evaluation mode."""
-        made = two_headed(self.recipe.backbone, len(self.about["targets"]) - 1, self.recipe.dropout, self.recipe.seed)
-        made.load_state_dict(load_state(self.folder / STAGE / "network.safetensors"))
-        made.eval()
-        return made
+        return trained_network(self.recipe, self.folder, len(self.about["targets"]) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +96,24 @@ class Setting:
     shared: Path
     hardware: Hardware
     say: Say
+
+
+def trained_network(recipe: SemiSupervised, run: Path, levels: int) -> SliceClassifier:
+    """Return the two heads of a finished run in evaluation mode."""
+    made = two_headed(recipe.backbone, levels, recipe.dropout, recipe.seed)
+    made.load_state_dict(load_state(run / STAGE / "network.safetensors"))
+    return made.eval()
+
+
+def read_labeled(recipe: SemiSupervised, order: Order) -> StackSet:
+    """Read the labeled studies of a set."""
+    labels = label_set_named(recipe.labels)
+    return read_stacks(order.data, recipe.stacks, labels, cache=order.cache, say=order.say)
+
+
+def division_of(recipe: SemiSupervised) -> Divide:
+    """Return how the recipe divides its studies."""
+    return lambda stacks: held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 
 
 def run_semi_supervised(recipe: SemiSupervised, setting: Setting, run: Path) -> SemiRun:
@@ -241,18 +257,12 @@ def _reporter(name: str, config: FitConfig, say: Say) -> Callable[[EpochRow], No
 
 
 def _write(result: SemiRun) -> None:
-    targets = result.about["targets"]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["part", "study", *(f"truth_{t}" for t in targets), *(f"probability_{t}" for t in targets)])
-    for part, answers in (("valid", result.valid), ("test", result.test)):
-        for uid, truth, probability in zip(answers.uids, answers.truth, answers.probability, strict=True):
-            table.writerow([part, uid, *(int(t) for t in truth), *(f"{p:.6f}" for p in probability)])
     arrays = io.BytesIO()
     np.savez_compressed(arrays, refs=result.slices.refs, finding=result.slices.finding, visible=result.slices.visible)
     history = json.dumps([asdict(row) for row in result.history], indent=2)
+    parts = {"valid": result.valid, "test": result.test}
+    write_answers(result.folder / ANSWERS_FILE, result.about["targets"], parts)
     for name, content in (
-        (ANSWERS_FILE, text.getvalue().encode()),
         (SLICES_FILE, arrays.getvalue()),
         ("history.json", history.encode()),
         (RESULT_FILE, json.dumps(result.about, indent=2).encode()),
@@ -265,16 +275,11 @@ def _read(recipe: SemiSupervised, run: Path) -> SemiRun | None:
     if not (run / RESULT_FILE).exists():
         return None
     about = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-    with (run / ANSWERS_FILE).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
     with np.load(run / SLICES_FILE, allow_pickle=False) as kept:
         slices = SliceAnswers(kept["refs"], kept["finding"], kept["visible"])
     history = tuple(EpochRow(**row) for row in json.loads((run / "history.json").read_text(encoding="utf-8")))
-    valid, test = (_answers_of([row for row in rows if row[0] == part]) for part in ("valid", "test"))
+    _, parts = read_answers(run / ANSWERS_FILE)
+    valid, test = parts["valid"], parts["test"]
+    assert isinstance(valid, StudyAnswers)
+    assert isinstance(test, StudyAnswers)
     return SemiRun(recipe, run, history, valid, test, slices, about)
-
-
-def _answers_of(rows: Sequence[Sequence[str]]) -> StudyAnswers:
-    numbers = np.array([[float(cell) for cell in row[2:]] for row in rows], dtype=np.float32)
-    truth, probability = np.split(numbers, 2, axis=1)
-    return StudyAnswers(tuple(row[1] for row in rows), truth, probability)

@@ -11,17 +11,13 @@ from cspine.training.recipes.study_multilabel.run import (
     dry_run_study_multilabel,
     run_folds_study_multilabel,
     run_on_parts,
-    run_study_multilabel,
 )
 from cspine.training.recipes.study_multilabel.segmentation import Segmented, divided, run_segmentation
-from cspine.training.recipes.study_multilabel.table import (
-    MultilabelExperiment,
-    experiment_on,
-    experiment_study_multilabel,
-    write_study_multilabel,
-)
+from cspine.training.recipes.study_multilabel.system import SYSTEM
+from cspine.training.recipes.study_multilabel.table import MultilabelExperiment, experiment_on, write_study_multilabel
 
 __all__ = [
+    "SYSTEM",
     "MultilabelExperiment",
     "Segmented",
     "StudyMultilabel",
@@ -30,11 +26,9 @@ __all__ = [
     "divided",
     "dry_run_study_multilabel",
     "experiment_on",
-    "experiment_study_multilabel",
     "run_folds_study_multilabel",
     "run_on_parts",
     "run_segmentation",
-    "run_study_multilabel",
     "study_multilabel",
     "study_multilabel_table",
     "write_study_multilabel",

@@ -8,8 +8,8 @@ from cspine.training.backbones import BACKBONES, HeadPlan
 from cspine.training.learning import FitConfig, LossPlan
 from cspine.training.loop import LoopConfig
 from cspine.training.names import pick
+from cspine.training.recipes.pooling import POOLING
 
-POOLS = ("mean", "max", "top")
 NETWORKS = ("basic-cnn", "inception-v3", "resnet50", "efficientnet-b5")
 
 
@@ -54,7 +54,7 @@ class StudyMultilabel:
 
     def __post_init__(self) -> None:
         pick(BACKBONES, self.network, "backbone")
-        pick(dict.fromkeys(POOLS), self.pool, "way of pooling")
+        pick(POOLING, self.pool, "way of pooling")
         if self.slices < 1 or (self.image_size and self.image_size < 32):
             raise ConfigError(
                 f"slices is {self.slices}, must be at least 1; image_size is {self.image_size}, must be 0 or at "

@@ -1,67 +1,29 @@
 """Run `study-multilabel`: slices carry their study's labels, studies are answered by pooling their slices."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from cspine.evaluation import rsna_log_loss, submitted_probability
 from cspine.training.learning import Hardware
+from cspine.training.recipes.answers import Answered, StudyAnswers
 from cspine.training.recipes.classifier_run import (
-    Answered,
     ClassifierRun,
     Labeled,
     LabeledParts,
-    Say,
     Trainee,
     dry_run_classifier,
     train_classifier,
+    trainee_of,
 )
+from cspine.training.recipes.pooling import POOLING
+from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.study_multilabel.config import StudyMultilabel
+from cspine.training.recipes.system import Divide, Order
 from cspine.training.stacks import Parts, StackPlan, StackSet, fold_parts, held_out, read_stacks
 
 NAME = "study-multilabel"
-TOP_SHARE = 0.25
-
-# (slices of a study, labels) → labels
-POOLING: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "mean": lambda p: p.mean(axis=0),
-    "max": lambda p: p.max(axis=0),
-    "top": lambda p: np.sort(p, axis=0)[-max(1, round(TOP_SHARE * len(p))) :].mean(axis=0),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class StudyAnswers:
-    """Answers to studies: truth and probability (studies, 8), overall first."""
-
-    studies: tuple[str, ...]
-    truth: np.ndarray
-    probability: np.ndarray
-
-    @property
-    def log_loss(self) -> float:
-        """The challenge's loss, global normalization, of the entries that these probabilities ask for."""
-        return rsna_log_loss(self.truth, submitted_probability(self.probability))
-
-
-def run_study_multilabel(recipe: StudyMultilabel, data: Path, run: Path, hardware: Hardware, say: Say) -> ClassifierRun:
-    """Train one network, from where an earlier run in `run` stopped.
-
-    Raises
-    ------
-    ConfigError
-        The run folder belongs to another recipe or other data, the split is impossible, or weights do not fit.
-    NoImages
-        There is no usable study.
-    TrainingStopped
-        The loss is not a number, or the memory does not suffice.
-    """
-    stacks = read_studies(recipe, data, run / "stacks", say)
-    parts = held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
-    return run_on_parts(recipe, stacks, parts, run, hardware=hardware, say=say)
 
 
 def run_folds_study_multilabel(
@@ -78,37 +40,36 @@ def run_folds_study_multilabel(
 def run_on_parts(
     recipe: StudyMultilabel, stacks: StackSet, parts: Parts, run: Path, *, hardware: Hardware, say: Say
 ) -> ClassifierRun:
-    """Train one network on a division; raises as `run_study_multilabel`."""
+    """Train one network on a division, from where an earlier run in `run` stopped.
+
+    Raises
+    ------
+    ConfigError
+        The run folder belongs to another recipe or other data, or weights do not fit.
+    TrainingStopped
+        The loss is not a number, or the memory does not suffice.
+    """
     document = {"recipe": NAME, "config": asdict(recipe)}
     return train_classifier(
-        trainee_of(recipe), labeled_parts(recipe, stacks, parts), run, document, hardware=hardware, say=say
+        network_of(recipe), labeled_parts(recipe, stacks, parts), run, document, hardware=hardware, say=say
     )
 
 
-def dry_run_study_multilabel(recipe: StudyMultilabel, data: Path, hardware: Hardware) -> list[str]:
+def dry_run_study_multilabel(recipe: StudyMultilabel, stacks: StackSet, hardware: Hardware) -> list[str]:
     """Return what a run would cost; the weights of the start are not needed. Raises as the run would."""
-    stacks = read_studies(recipe, data, None, lambda line: None)
-    parts = held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
-    return dry_run_classifier(trainee_of(recipe), labeled_parts(recipe, stacks, parts), hardware)
+    parts = labeled_parts(recipe, stacks, division_of(recipe)(stacks))
+    return dry_run_classifier(network_of(recipe), parts, hardware)
 
 
-def read_studies(recipe: StudyMultilabel, data: Path, cache: Path | None, say: Say) -> StackSet:
+def read_studies(recipe: StudyMultilabel, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
-    return read_stacks(data, StackPlan(size=recipe.stored_size, window=recipe.window), cache=cache, say=say)
+    plan = StackPlan(size=recipe.stored_size, window=recipe.window)
+    return read_stacks(order.data, plan, cache=order.cache, say=order.say)
 
 
-def trainee_of(recipe: StudyMultilabel) -> Trainee:
-    """Return the network and how it learns."""
-    return Trainee(
-        recipe.network,
-        recipe.size,
-        recipe.fit,
-        recipe.weights,
-        head=recipe.head,
-        augment=recipe.augment,
-        channels=recipe.channels,
-        seed=recipe.seed,
-    )
+def division_of(recipe: StudyMultilabel) -> Divide:
+    """Return how the recipe divides its studies."""
+    return lambda stacks: held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 
 
 def labeled_parts(recipe: StudyMultilabel, stacks: StackSet, parts: Parts) -> LabeledParts:
@@ -125,6 +86,11 @@ def by_study(answered: Answered, pool: str) -> StudyAnswers:
     truth = np.stack([answered.truth[numbers[0]] for numbers in rows.values()])
     probability = np.stack([POOLING[pool](answered.probability[numbers]) for numbers in rows.values()])
     return StudyAnswers(tuple(rows), truth, np.clip(probability.astype(np.float64), 0.0, 1.0))
+
+
+def network_of(recipe: StudyMultilabel) -> Trainee:
+    """Return the network and how it learns."""
+    return trainee_of(recipe, recipe.network, recipe.augment, recipe.channels)
 
 
 def _labeled(recipe: StudyMultilabel, stacks: StackSet, numbers: tuple[int, ...]) -> Labeled:

@@ -11,8 +11,8 @@ from cspine.datasets import LabeledStudy, VideoPlan, open_or_make_index, read_st
 from cspine.domain import CERVICAL, ConfigError, LabelMap
 from cspine.evaluation import Estimate, bootstrap_ci
 from cspine.report import BONE
-from cspine.training.recipes.classifier_run import Say
 from cspine.training.recipes.experiment_page import Cell, PagePicture, PageSection, PageTable
+from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.slice_pictures import ShownSlice, draw_slices
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.recipes.study_multilabel.unet import (

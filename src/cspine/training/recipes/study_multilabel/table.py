@@ -8,8 +8,9 @@ import numpy as np
 
 from cspine.evaluation import Estimate, confusion, figures_by_study, roc_auc, rsna_log_loss, submitted_probability
 from cspine.training.learning import Hardware
+from cspine.training.recipes.answers import StudyAnswers
 from cspine.training.recipes.charts import bars, confusions, curves
-from cspine.training.recipes.classifier_run import ClassifierRun, Say
+from cspine.training.recipes.classifier_run import ClassifierRun
 from cspine.training.recipes.experiment_page import (
     Cell,
     ExperimentPage,
@@ -18,13 +19,12 @@ from cspine.training.recipes.experiment_page import (
     PageTable,
     write_experiment,
 )
+from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.study_multilabel.config import StudyMultilabelTable
 from cspine.training.recipes.study_multilabel.published import FIGURES, PUBLISHED
 from cspine.training.recipes.study_multilabel.run import (
     NAME,
-    StudyAnswers,
     by_study,
-    read_studies,
     run_folds_study_multilabel,
     run_on_parts,
 )
@@ -33,7 +33,6 @@ from cspine.training.recipes.study_multilabel.segmentation import (
     Segmented,
     run_segmentation,
     segmentation_section,
-    segmented_studies,
 )
 from cspine.training.stacks import StackSet, held_out
 
@@ -93,26 +92,6 @@ class MultilabelExperiment:
         return by_study(self.runs[network].test, self.recipe.base.pool)
 
 
-def experiment_study_multilabel(
-    recipe: StudyMultilabelTable, data: Path, out: Path, hardware: Hardware, say: Say, *, cache: Path | None = None
-) -> MultilabelExperiment:
-    """Train every network, every fold and the U-Net below ``out/runs``; what was finished before is read.
-
-    Parameters
-    ----------
-    cache
-        Where slices are kept between runs; ``None`` for ``out/stacks``.
-
-    Raises
-    ------
-    ConfigError, NoImages, TrainingStopped
-        As in `run_study_multilabel`.
-    """
-    stacks = read_studies(recipe.base, data, cache or out / "stacks", say)
-    segmented = segmented_studies(stacks, data) if recipe.segment else None
-    return experiment_on(recipe, stacks, segmented, out, hardware=hardware, say=say)
-
-
 def experiment_on(
     recipe: StudyMultilabelTable,
     stacks: StackSet,
@@ -122,7 +101,13 @@ def experiment_on(
     hardware: Hardware,
     say: Say,
 ) -> MultilabelExperiment:
-    """Train on studies that were read; raises as `experiment_study_multilabel`."""
+    """Train every network, every fold and the U-Net below ``out/runs``; what was finished before is read.
+
+    Parameters
+    ----------
+    segmented
+        ``None`` leaves the U-Net out.
+    """
     base = recipe.base
     parts = held_out(stacks, (base.valid_share, base.test_share), base.seed)
     runs: dict[str, ClassifierRun] = {}

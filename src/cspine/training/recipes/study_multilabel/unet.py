@@ -23,8 +23,7 @@ from cspine.pipeline import IntensitySpec, normalize
 from cspine.training.learning import segmentation_loss
 from cspine.training.learning.losses import Compute
 from cspine.training.loop import Batch, fit
-from cspine.training.recipes.classifier_run import Say
-from cspine.training.recipes.run_slice_transfer import remember
+from cspine.training.recipes.run_folder import Say, remember
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.state_files import load_state, save_state
 

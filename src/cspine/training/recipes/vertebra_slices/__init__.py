@@ -8,21 +8,12 @@ from cspine.training.recipes.vertebra_slices.config import (
     vertebra_slices,
     vertebra_slices_table,
 )
-from cspine.training.recipes.vertebra_slices.run import (
-    BoxRun,
-    ForestRun,
-    dry_run_vertebra_slices,
-    run_task,
-    run_vertebra_slices,
-)
-from cspine.training.recipes.vertebra_slices.table import (
-    SlicesExperiment,
-    experiment_on,
-    experiment_vertebra_slices,
-    write_vertebra_slices,
-)
+from cspine.training.recipes.vertebra_slices.run import BoxRun, ForestRun, dry_run_vertebra_slices, run_task
+from cspine.training.recipes.vertebra_slices.system import SYSTEM
+from cspine.training.recipes.vertebra_slices.table import SlicesExperiment, experiment_on, write_vertebra_slices
 
 __all__ = [
+    "SYSTEM",
     "BoxRun",
     "DetectorPlan",
     "ForestPlan",
@@ -32,9 +23,7 @@ __all__ = [
     "VertebraSlicesTable",
     "dry_run_vertebra_slices",
     "experiment_on",
-    "experiment_vertebra_slices",
     "run_task",
-    "run_vertebra_slices",
     "vertebra_slices",
     "vertebra_slices_table",
     "write_vertebra_slices",

@@ -1,10 +1,7 @@
 """Run `vertebra-slices`: levels by forest and network on segmented studies, fracture and boxes on boxed ones."""
 
-import csv
-import io
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from cspine import __version__
 from cspine.datasets import window_named
 from cspine.dicom import write_atomically
 from cspine.domain import NoImages
 from cspine.training.backbones import Start
 from cspine.training.learning import Hardware
 from cspine.training.loop import Report, fit
+from cspine.training.recipes.answers import Answered, write_answers
 from cspine.training.recipes.classifier_run import (
-    Answered,
     ClassifierRun,
     Labeled,
     LabeledParts,
-    Say,
     Trainee,
     dry_run_classifier,
     train_classifier,
+    trainee_of,
 )
-from cspine.training.recipes.run_slice_transfer import remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.system import Divide, Order
 from cspine.training.recipes.vertebra_slices.config import VertebraSlices
 from cspine.training.recipes.vertebra_slices.detector import (
     BoxTask,
@@ -38,12 +37,11 @@ from cspine.training.recipes.vertebra_slices.detector import (
     sample_boxes,
 )
 from cspine.training.recipes.vertebra_slices.forest import features_of, forest_answers, train_forest
-from cspine.training.stacks import Parts, SliceSamples, StackPlan, StackSet, held_out, read_stacks, visible_targets
+from cspine.training.stacks import SliceSamples, StackPlan, StackSet, held_out, read_stacks, visible_targets
 from cspine.training.state_files import load_state, save_state
 
 NAME = "vertebra-slices"
 DETECTOR_FILE = "detector.safetensors"
-Divide = Callable[[StackSet], Parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +73,21 @@ class BoxRun:
         return Answered(studies, slices, self.samples.labels, np.array(scores, np.float32)[:, None])
 
 
-def run_vertebra_slices(
-    recipe: VertebraSlices, data: Path, run: Path, hardware: Hardware, say: Say
+def run_task(
+    recipe: VertebraSlices,
+    stacks: StackSet,
+    run: Path,
+    hardware: Hardware,
+    say: Say,
+    *,
+    divide: Divide | None = None,
 ) -> ClassifierRun | ForestRun | BoxRun:
-    """Run one task, from where an earlier run in `run` stopped.
+    """Run one task on studies that were read, from where an earlier run in `run` stopped.
+
+    Parameters
+    ----------
+    divide
+        Another division than that of the recipe, such as a fold.
 
     Raises
     ------
@@ -89,32 +98,13 @@ def run_vertebra_slices(
     TrainingStopped
         The loss is not a number, or the memory does not suffice.
     """
-    return run_task(recipe, read_slices(recipe, data, run / "stacks", say), run, hardware, say)
-
-
-def run_task(
-    recipe: VertebraSlices,
-    stacks: StackSet,
-    run: Path,
-    hardware: Hardware,
-    say: Say,
-    *,
-    divide: Divide | None = None,
-) -> ClassifierRun | ForestRun | BoxRun:
-    """Run one task on studies that were read; raises as `run_vertebra_slices`.
-
-    Parameters
-    ----------
-    divide
-        Another division than that of the recipe, such as a fold.
-    """
     document = {"recipe": NAME, "config": asdict(recipe)}
     parts = parts_of(recipe, stacks, divide)
     if recipe.task == "forest":
         return run_forest(recipe, parts, run, document, say)
     if recipe.task == "boxes":
         return run_boxes(recipe, parts, run, document, say)
-    return train_classifier(trainee_of(recipe), parts, run, document, hardware=hardware, say=say)
+    return train_classifier(network_of(recipe), parts, run, document, hardware=hardware, say=say)
 
 
 def parts_of(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
@@ -124,31 +114,17 @@ def parts_of(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = N
     return fracture_parts(recipe, stacks, divide)
 
 
-def dry_run_vertebra_slices(recipe: VertebraSlices, data: Path, hardware: Hardware) -> list[str]:
+def dry_run_vertebra_slices(recipe: VertebraSlices, stacks: StackSet, hardware: Hardware) -> list[str]:
     """Return what the networks of levels and fracture would cost. Raises as the run would."""
-    stacks = read_slices(recipe, data, None, lambda line: None)
     if recipe.task not in ("levels", "fracture"):
         return [f"task {recipe.task} is not measured beforehand; levels and fracture are"]
-    return dry_run_classifier(trainee_of(recipe), parts_of(recipe, stacks), hardware)
+    return dry_run_classifier(network_of(recipe), parts_of(recipe, stacks), hardware)
 
 
-def read_slices(recipe: VertebraSlices, data: Path, cache: Path | None, say: Say) -> StackSet:
+def read_slices(recipe: VertebraSlices, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
     plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return read_stacks(data, plan, cache=cache, say=say)
-
-
-def trainee_of(recipe: VertebraSlices) -> Trainee:
-    """Return the network of levels or fracture, and how it learns."""
-    return Trainee(
-        recipe.backbone,
-        recipe.size,
-        recipe.fit,
-        recipe.weights,
-        head=recipe.head,
-        augment=recipe.augment,
-        seed=recipe.seed,
-    )
+    return read_stacks(order.data, plan, cache=order.cache, say=order.say)
 
 
 def level_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
@@ -165,7 +141,7 @@ def level_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None 
     if not segmented:
         raise NoImages(f"none of {len(stacks.stacks)} studies is segmented; levels are learned from masks")
     known = replace(stacks, stacks=segmented)
-    parts = (divide or _division(recipe))(known)
+    parts = (divide or division_of(recipe))(known)
     made = [Labeled(refs, visible_targets(known, refs)) for refs in (parts.train, parts.valid, parts.test)]
     return LabeledParts(known, made[0], made[1], made[2], stacks.label_set.levels, parts.kind, parts.mark)
 
@@ -183,7 +159,7 @@ def fracture_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | No
     known = replace(stacks, stacks=tuple(s for s in stacks.stacks if len(s.boxes) or not s.targets[0]))
     if not any(len(stack.boxes) for stack in known.stacks):
         raise NoImages(f"none of {len(stacks.stacks)} studies has fracture boxes; slices are labeled by them")
-    parts = (divide or _division(recipe))(known)
+    parts = (divide or division_of(recipe))(known)
     made = [_fractured(known, refs) for refs in (parts.train, parts.valid, parts.test)]
     return LabeledParts(known, made[0], made[1], made[2], ("fracture",), parts.kind, parts.mark)
 
@@ -200,8 +176,9 @@ def run_forest(recipe: VertebraSlices, parts: LabeledParts, run: Path, document:
     probability = forest_answers(forest, features_of(parts.stacks, parts.test.refs, window))
     studies = tuple(parts.stacks.stacks[int(n)].uid for n in parts.test.refs[:, 0])
     test = Answered(studies, tuple(int(k) for k in parts.test.refs[:, 1]), parts.test.labels, probability)
-    _write_answers(run, test, parts.names)
-    return ForestRun(test, time.monotonic() - began, len(refs))
+    seconds = time.monotonic() - began
+    _finish(run, parts, test, seconds)
+    return ForestRun(test, seconds, len(refs))
 
 
 def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> BoxRun:
@@ -222,7 +199,6 @@ def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: 
     found = detect_boxes(trained, samples[1], plan)
     truth = sample_boxes(samples[1], size=plan.image_size)
     result = BoxRun(parts, samples[1], truth, found, plan.image_size, time.monotonic() - began)
-    _write_answers(run, result.answered, parts.names)
     rows = [
         {
             "slice": samples[1].name(k),
@@ -234,10 +210,17 @@ def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: 
         if len(f.scores) or len(truth[k])
     ]
     write_atomically(run / "boxes.json", json.dumps(rows).encode())
+    _finish(run, parts, result.answered, result.seconds)
     return result
 
 
-def _division(recipe: VertebraSlices) -> Divide:
+def network_of(recipe: VertebraSlices) -> Trainee:
+    """Return the network of levels or fracture, and how it learns."""
+    return trainee_of(recipe, recipe.backbone, recipe.augment)
+
+
+def division_of(recipe: VertebraSlices) -> Divide:
+    """Return how the recipe divides its studies."""
     return lambda stacks: held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 
 
@@ -250,6 +233,19 @@ def _plain(parts: LabeledParts, part: Labeled, size: int, start: Start) -> Slice
     return SliceSamples(parts.stacks, part.refs, part.labels, start, size=size)
 
 
+def _finish(run: Path, parts: LabeledParts, test: Answered, seconds: float) -> None:
+    """Write the answers, and what came of the run."""
+    write_answers(run / ANSWERS_FILE, parts.names, {"test": test})
+    about = {
+        "version": __version__,
+        "split": parts.kind,
+        "mark": parts.mark,
+        "origin": parts.stacks.origin,
+        "seconds": seconds,
+    }
+    write_atomically(run / RESULT_FILE, json.dumps(about, indent=2).encode())
+
+
 def _reporter(recipe: VertebraSlices, say: Say) -> Report:
     config = recipe.detector.fit
     told = max(config.log_every, config.steps // 10)
@@ -259,12 +255,3 @@ def _reporter(recipe: VertebraSlices, say: Say) -> Report:
             say(f"detector step {step}/{config.steps}: loss {means['loss']:.4f}")
 
     return report
-
-
-def _write_answers(run: Path, test: Answered, names: tuple[str, ...]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["study", "slice", *(f"truth_{n}" for n in names), *(f"probability_{n}" for n in names)])
-    for study, k, truth, p in zip(test.studies, test.slices, test.truth, test.probability, strict=True):
-        table.writerow([study, k, *(int(t) for t in truth), *(f"{v:.6f}" for v in p)])
-    write_atomically(run / "predictions.csv", text.getvalue().encode())

@@ -18,8 +18,9 @@ from cspine.evaluation import (
     roc_auc,
 )
 from cspine.training.learning import Hardware
+from cspine.training.recipes.answers import Answered
 from cspine.training.recipes.charts import bars, confusions, curves, lines
-from cspine.training.recipes.classifier_run import Answered, ClassifierRun, Say
+from cspine.training.recipes.classifier_run import ClassifierRun
 from cspine.training.recipes.experiment_page import (
     Cell,
     ExperimentPage,
@@ -29,11 +30,12 @@ from cspine.training.recipes.experiment_page import (
     PageTable,
     write_experiment,
 )
+from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.slice_pictures import Frame, ShownSlice, draw_slices
 from cspine.training.recipes.vertebra_slices.config import TASKS, VertebraSlicesTable
 from cspine.training.recipes.vertebra_slices.forest import FEATURES
 from cspine.training.recipes.vertebra_slices.published import FOREST, NETWORK
-from cspine.training.recipes.vertebra_slices.run import NAME, BoxRun, ForestRun, level_parts, read_slices, run_task
+from cspine.training.recipes.vertebra_slices.run import NAME, BoxRun, ForestRun, level_parts, run_task
 from cspine.training.stacks import StackSet
 
 LEAD = (
@@ -87,28 +89,10 @@ class SlicesExperiment:
         return found
 
 
-def experiment_vertebra_slices(
-    recipe: VertebraSlicesTable, data: Path, out: Path, hardware: Hardware, say: Say, *, cache: Path | None = None
-) -> SlicesExperiment:
-    """Run every task below ``out/runs``; what was finished before is read.
-
-    Parameters
-    ----------
-    cache
-        Where slices are kept between runs; ``None`` for ``out/stacks``.
-
-    Raises
-    ------
-    ConfigError, NoImages, TrainingStopped
-        As in `run_vertebra_slices`.
-    """
-    return experiment_on(recipe, read_slices(recipe.base, data, cache or out / "stacks", say), out, hardware, say)
-
-
 def experiment_on(
     recipe: VertebraSlicesTable, stacks: StackSet, out: Path, hardware: Hardware, say: Say
 ) -> SlicesExperiment:
-    """Run every task on studies that were read; raises as `experiment_vertebra_slices`."""
+    """Run every task below ``out/runs``; what was finished before is read. Raises as `run_task`."""
     runs: dict[str, ClassifierRun | ForestRun | BoxRun] = {}
     for task in recipe.tasks:
         say(f"== {TASKS[task]}")

@@ -10,8 +10,8 @@ import torch
 from cspine.datasets import AugmentRange, sample_augmentation
 from cspine.domain import ConfigError
 from cspine.training.backbones import Start, normalized
-from cspine.training.recipes.folder_images import FolderImage, FolderImages, read_gray
-from cspine.training.recipes.slice_transfer import SliceTransfer
+from cspine.training.recipes.slice_transfer.config import SliceTransfer
+from cspine.training.recipes.slice_transfer.images import FolderImage, FolderImages, read_gray
 
 SHOWN = 3
 
@@ -31,6 +31,7 @@ class FolderSamples:
     pixels: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
+    patients: tuple[str, ...]
     start: Start
     augment: AugmentRange
 
@@ -130,7 +131,7 @@ def load_samples(images: Sequence[FolderImage], recipe: SliceTransfer, start: St
     pixels = np.stack([read_gray(image.path, recipe.image_size) for image in images])
     labels = np.array([[image.positive] for image in images], dtype=np.float32)
     names = tuple(f"{image.path.parent.name}/{image.path.name}" for image in images)
-    return FolderSamples(pixels, labels, names, start, recipe.augment)
+    return FolderSamples(pixels, labels, names, tuple(image.patient for image in images), start, recipe.augment)
 
 
 def _groups(images: Sequence[FolderImage]) -> list[list[FolderImage]]:

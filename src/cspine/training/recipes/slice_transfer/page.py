@@ -11,7 +11,7 @@ from cspine.training.recipes.experiment_page import (
     PageTable,
     write_experiment,
 )
-from cspine.training.recipes.table_slice_transfer import FIGURES, Table
+from cspine.training.recipes.slice_transfer.table import FIGURES, Table
 
 LEAD = (
     "Moustafa, Nasr, Fathy, Saleh 2025, run again: each network with each optimizer, frozen base, then fine-tuning. "
@@ -20,6 +20,7 @@ LEAD = (
     "same task on "
     "the same data."
 )
+UNKNOWN = "images of unknown origin"
 LEAKY = "LEAKS: {} cases of the same image or patient in two parts; these figures are not to be trusted"
 
 
@@ -31,7 +32,7 @@ def write_page(table: Table, out: Path, command: str, origin: str) -> Path:
     command
         What was typed.
     origin
-        Where the images come from, in words; phantoms are said to be phantoms.
+        Where the images come from, in words; phantoms are said to be phantoms. Empty: unknown.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def write_page(table: Table, out: Path, command: str, origin: str) -> Path:
         "slice-transfer",
         "is there a fracture in this image?",
         LEAD,
-        PageOrigin(origin, str(about["split"]), warnings, command),
+        PageOrigin(origin or UNKNOWN, str(about["split"]), warnings, command),
         facts,
         (_results(table), _learning(table), _doubt(table)),
     )

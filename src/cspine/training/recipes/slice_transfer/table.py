@@ -9,8 +9,10 @@ import numpy as np
 from cspine.domain import ConfigError
 from cspine.evaluation import Confusion, Estimate, RiskCoverage, best_threshold, confusion, risk_coverage
 from cspine.training.learning import Hardware
-from cspine.training.recipes.run_slice_transfer import Answers, RunResult, Say, run_slice_transfer
-from cspine.training.recipes.slice_transfer import SliceTransferTable
+from cspine.training.recipes.run_folder import Say
+from cspine.training.recipes.slice_transfer.config import SliceTransferTable
+from cspine.training.recipes.slice_transfer.images import FolderImages
+from cspine.training.recipes.slice_transfer.run import Answers, RunResult, run_slice_transfer
 
 # Moustafa et al. 2025, percent on 800 images split by image: accuracy, precision, recall, F1.
 PUBLISHED = {
@@ -65,12 +67,12 @@ class Table:
         return next(iter(self.runs.values())).about
 
 
-def run_table(recipe: SliceTransferTable, data: Path, out: Path, hardware: Hardware, say: Say) -> Table:
+def run_table(recipe: SliceTransferTable, images: FolderImages, out: Path, hardware: Hardware, say: Say) -> Table:
     """Train every pair below ``out/runs`` and gather the table; what was finished before is read.
 
     Raises
     ------
-    ConfigError, NoImages, TrainingStopped
+    ConfigError, TrainingStopped
         As in `run_slice_transfer`.
     """
     runs: dict[tuple[str, str], RunResult] = {}
@@ -85,7 +87,7 @@ def run_table(recipe: SliceTransferTable, data: Path, out: Path, hardware: Hardw
                 finetune=replace(base.finetune, optimizer=optimizer),
             )
             folder = out / "runs" / f"{backbone}-{optimizer}"
-            runs[backbone, optimizer] = run_slice_transfer(pair, data, folder, hardware, say)
+            runs[backbone, optimizer] = run_slice_transfer(pair, images, folder, hardware, say)
     return _gathered(recipe, runs)
 
 

@@ -13,26 +13,24 @@ import numpy as np
 
 from cspine import __version__
 from cspine.dicom import write_atomically
-from cspine.domain import ConfigError
 from cspine.training.backbones import SliceClassifier, begin, build_classifier, thaw_last
 from cspine.training.learning import EpochRow, FitConfig, Fitted, Hardware, Loss, Problem, fit, make_loss, predict
-from cspine.training.learning.checkpoint import differences
 from cspine.training.recipes.dry_run import cost_of
-from cspine.training.recipes.folder_images import FolderImages, list_images
-from cspine.training.recipes.folder_samples import FolderSamples, Split, fold_splits, load_samples, split_folder
-from cspine.training.recipes.slice_transfer import SliceTransfer
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.slice_transfer.config import SliceTransfer
+from cspine.training.recipes.slice_transfer.images import FolderImages, list_images
+from cspine.training.recipes.slice_transfer.samples import FolderSamples, Split, fold_splits, load_samples, split_folder
+from cspine.training.recipes.system import Order
 
-Say = Callable[[str], None]
 NAME = "slice-transfer"
-RECIPE_FILE = "recipe.json"
-RESULT_FILE = "result.json"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run says of one part: names, truth (n,) and probability (n,)."""
+    """What a run says of one part: names and patients, truth (n,) and probability (n,)."""
 
     names: tuple[str, ...]
+    patients: tuple[str, ...]
     truth: np.ndarray
     probability: np.ndarray
 
@@ -56,27 +54,30 @@ class RunResult:
     about: dict[str, Any]
 
 
-def run_slice_transfer(recipe: SliceTransfer, data: Path, run: Path, hardware: Hardware, say: Say) -> RunResult:
+def read_images(recipe: SliceTransfer, order: Order) -> FolderImages:
+    """List the labeled images of a folder; raises as `list_images`."""
+    return list_images(order.data, recipe.patient_pattern)
+
+
+def run_slice_transfer(
+    recipe: SliceTransfer, folder: FolderImages, run: Path, hardware: Hardware, say: Say
+) -> RunResult:
     """Train one network on a folder's split, from where an earlier run in `run` stopped.
 
     Raises
     ------
     ConfigError
         The run folder belongs to another recipe or other images, the split is impossible, or weights do not fit.
-    NoImages
-        The folder holds no usable images.
     TrainingStopped
         The loss is not a number, or the memory does not suffice.
     """
-    folder = list_images(data, recipe.patient_pattern)
     return _on_split(recipe, folder, split_folder(folder, recipe), run, hardware=hardware, say=say)
 
 
 def run_folds(
-    recipe: SliceTransfer, data: Path, run: Path, folds: int, *, hardware: Hardware, say: Say
+    recipe: SliceTransfer, folder: FolderImages, run: Path, folds: int, *, hardware: Hardware, say: Say
 ) -> list[RunResult]:
     """Train one network per fold below `run`; errors as in `run_slice_transfer`, and impossible folds."""
-    folder = list_images(data, recipe.patient_pattern)
     results = []
     for number, split in enumerate(fold_splits(folder, recipe, folds), start=1):
         say(f"fold {number} of {folds}")
@@ -84,15 +85,14 @@ def run_folds(
     return results
 
 
-def dry_run_slice_transfer(recipe: SliceTransfer, data: Path, hardware: Hardware) -> list[str]:
+def dry_run_slice_transfer(recipe: SliceTransfer, folder: FolderImages, hardware: Hardware) -> list[str]:
     """Return what each stage of a run would cost, measured on noise; the weights of the start are not needed.
 
     Raises
     ------
-    ConfigError, NoImages, TrainingStopped
+    ConfigError, TrainingStopped
         As the run itself would.
     """
-    folder = list_images(data, recipe.patient_pattern)
     split = split_folder(folder, recipe)
     lines = [f"{split.kind}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test"]
     for stage, config, share in _stages(recipe):
@@ -175,33 +175,17 @@ def _reporter(stage: str, config: FitConfig, say: Say) -> Callable[[EpochRow], N
 
 def _answers(network: SliceClassifier, samples: FolderSamples, loss: Loss, batch: int, hardware: Hardware) -> Answers:
     found = predict(network, samples, loss, batch, hardware)
-    return Answers(samples.names, found.truth[:, 0].numpy(), found.probabilities[:, 0].numpy())
-
-
-def remember(run: Path, document: dict[str, Any]) -> None:
-    """Write what a run is into its folder, or check that it is the same.
-
-    Raises
-    ------
-    ConfigError
-        The folder holds another run; the message says what differs.
-    """
-    path = run / RECIPE_FILE
-    plain = json.loads(json.dumps(document))
-    if path.exists():
-        changes = differences(json.loads(path.read_text()), plain)
-        if changes:
-            raise ConfigError(f"{run}: holds another run ({'; '.join(changes[:6])}); use another folder")
-        return
-    write_atomically(path, json.dumps(plain, indent=2).encode())
+    return Answers(samples.names, samples.patients, found.truth[:, 0].numpy(), found.probabilities[:, 0].numpy())
 
 
 def _write(run: Path, result: RunResult) -> None:
     text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["part", "image", "truth", "probability"])
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["part", "image", "patient", "truth", "probability"])
     for part, answers in (("valid", result.valid), ("test", result.test)):
-        for row in zip(answers.names, answers.truth, answers.probability, strict=True):
-            table.writerow([part, row[0], int(row[1]), f"{row[2]:.6f}"])
-    write_atomically(run / "predictions.csv", text.getvalue().encode())
+        for name, patient, truth, p in zip(
+            answers.names, answers.patients, answers.truth, answers.probability, strict=True
+        ):
+            table.writerow([part, name, patient, int(truth), f"{p:.6f}"])
+    write_atomically(run / ANSWERS_FILE, text.getvalue().encode())
     write_atomically(run / RESULT_FILE, json.dumps(result.about, indent=2).encode())
