@@ -27,7 +27,7 @@ from cspine.training.fracture_cases import (
 from cspine.training.fracture_net import FractureNet
 from cspine.training.fracture_task import FracturePlan, FractureTask, draw_sample
 from cspine.training.fracture_tuning import MAP_POINTS, TunedStudy, study_of, tune
-from cspine.training.fractures import FractureRecipe, train_fractures
+from cspine.training.fractures import FracturePhase, FractureRecipe, train_fractures
 from cspine.training.loop import fit
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
 
@@ -119,6 +119,30 @@ def test_a_sample_keeps_the_break_and_its_label_together(person: Path) -> None:
     assert whole["weight"] == 1
 
 
+def test_a_small_part_lies_on_the_break_or_else_on_the_vertebra(person: Path) -> None:
+    crops = load_crops(person)
+    plan = FracturePlan(shape=(8, 16, 16), aimed=True, miss=(2, 4, 4))
+    for seed in range(12):
+        broken = draw_sample(crops, 0, plan, np.random.default_rng(seed))
+        assert broken["crop"].shape == (3, 8, 16, 16)
+        assert broken["map"].any()
+        whole = draw_sample(crops, 1, plan, np.random.default_rng(seed))
+        assert not whole["map"].any()
+        assert whole["crop"][1].max() > 0.5
+
+
+def test_the_steps_are_shared_among_the_phases() -> None:
+    shorter = FractureRecipe().of_length(30)
+    assert [phase.loop.steps for phase in shorter.phases] == [5, 9, 10, 6]
+
+
+def test_one_person_of_so_many_has_another_anatomy(tmp_path: Path) -> None:
+    (tmp_path / "meshes").mkdir()
+    plan = FractureCasePlan(crops=CropPlan(anatomies=("procedural", str(tmp_path / "meshes"))), other_every=3)
+    drawn = [Path(draw_person(plan, k).anatomy).name for k in range(6)]
+    assert drawn == ["procedural", "procedural", "meshes"] * 2
+
+
 def test_training_lowers_the_loss_of_the_map(person: Path, tmp_path: Path) -> None:
     task = FractureTask((person,), FracturePlan(shape=(16, 48, 64)))
     said: list[float] = []
@@ -141,7 +165,9 @@ def test_the_network_judges_crops_of_any_allowed_size() -> None:
 def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), loop=ONE, tuning=1)
+    parts = FracturePlan(shape=(16, 32, 32), aimed=True)
+    phases = (FracturePhase(1.0, parts, ONE), FracturePhase(1.0, FracturePlan(), ONE))
+    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), phases=phases, tuning=1)
     said: list[str] = []
     run = tmp_path / "run"
     (run / "cases").mkdir(parents=True)
@@ -155,6 +181,7 @@ def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     assert "PHANTOM" in bundle.manifest.thresholds["chosen_on"]
     assert bundle.manifest.labels["mimics"] == MIMICS
     assert "phantom figures" in bundle.card()
+    assert "2 steps of 2 parts of crops, then 2 steps of 2 crops" in bundle.card()
     findings = Analyzer(bundle, threads=2).analyze(coded_case()[0]).findings
     assert all(f.probability is not None for f in findings.vertebrae)
     assert train_fractures(recipe, run, vertebrae, said.append).id == load_bundle(run / "bundle").id

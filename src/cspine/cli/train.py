@@ -88,7 +88,9 @@ def fractures(
     persons: Annotated[
         int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps; default: the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Training steps of all phases; default: the recipe's.")
+    ] = None,
     tuning: Annotated[
         int | None, typer.Option("--tuning", min=1, help="Tuning studies of each anatomy; default: the recipe's.")
     ] = None,
@@ -110,11 +112,12 @@ def _fractures(
     from cspine.training import FractureRecipe, train_fractures
 
     recipe = FractureRecipe()
-    cases, loop = recipe.cases, recipe.loop
+    cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
     cases = replace(cases, crops=crops, workers=workers, persons=sizes["persons"] or cases.persons)
-    loop = replace(loop, steps=sizes["steps"] or loop.steps)
-    recipe = replace(recipe, cases=cases, loop=loop, tuning=sizes["tuning"] or recipe.tuning)
+    recipe = replace(recipe, cases=cases, tuning=sizes["tuning"] or recipe.tuning)
+    if (steps := sizes["steps"]) is not None:
+        recipe = recipe.of_length(steps)
     begin = load_bundle(bundle or default_bundle_path())
     made = train_fractures(recipe, run, begin, lambda line: typer.echo(printable(line)))
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))

@@ -59,6 +59,8 @@ class FractureCasePlan:
         Each gives seven crops for every scan.
     crops
         Grid, anatomies, scans of each person.
+    other_every
+        One person of so many has an anatomy other than the first, in turn: meshes cost three times as much.
     draws
         Times that fractures are drawn for each person; a level that broke before stays as it was.
     untouched
@@ -67,10 +69,11 @@ class FractureCasePlan:
         How often what breaks; healed fractures are more common than in patients, to be told apart.
     """
 
-    persons: int = 240
-    crops: CropPlan = field(default_factory=lambda: CropPlan(scans=5))
+    persons: int = 120
+    crops: CropPlan = field(default_factory=lambda: CropPlan(scans=3))
+    other_every: int = 4
     draws: int = 3
-    untouched: float = 0.2
+    untouched: float = 0.12
     mix: FractureMix = field(default_factory=lambda: FractureMix(study=1.0, healed=0.25, distractor=0.1))
     seed: int = 31
     workers: int = 2
@@ -122,7 +125,9 @@ def make_fracture_cases(plan: FractureCasePlan, root: Path) -> list[Path]:
 def draw_person(plan: FractureCasePlan, number: int) -> PhantomSpec:
     """Return person `number`: a pure function of the plan and the number."""
     rng = np.random.default_rng([plan.seed, number])
-    anatomy = plan.crops.anatomies[number % len(plan.crops.anatomies)]
+    first, *others = plan.crops.anatomies
+    turn, left = divmod(number, plan.other_every)
+    anatomy = others[turn % len(others)] if others and left == plan.other_every - 1 else first
     spec = with_variants(with_mimics(sample_spec(rng, anatomy=anatomy, field=Field.WHOLE)))
     if rng.uniform() < plan.untouched:
         return spec

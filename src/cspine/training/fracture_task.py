@@ -18,7 +18,7 @@ from cspine.training.fracture_net import FractureNet
 from cspine.training.loop import Batch
 from cspine.training.warp import rotation
 
-MAP_POSITIVE = 5.0
+MAP_POSITIVE, PAD_HU = 5.0, -1000.0
 TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
 
 
@@ -30,6 +30,10 @@ class FracturePlan:
     ----------
     shape
         Part of the crop that is trained on, multiples of (8, 16, 16); smaller than the whole, to save time.
+    aimed
+        Whether the part lies round a voxel of a fracture, or else of the vertebra; otherwise round the middle.
+    miss
+        Most voxels, along each axis, between such a voxel and the middle of its part.
     positive
         Share of samples with a fracture of their own vertebra.
     turned
@@ -39,6 +43,8 @@ class FracturePlan:
     """
 
     shape: tuple[int, int, int] = (40, 80, 96)
+    aimed: bool = False
+    miss: tuple[int, int, int] = (8, 16, 16)
     positive: float = 0.5
     turned: float = 0.6
     turn_deg: float = 12.0
@@ -117,7 +123,9 @@ def _opened(folder: Path) -> CropFile:
 def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random.Generator) -> Batch:
     """Return one sample of a stored crop: input (3, D, H, W) and its targets."""
     vertebra = Vertebra(int(crops.vertebra[number]))
-    hu, codes = _moved(crops.hu[number], crops.codes[number], plan, rng)
+    stored = np.asarray(crops.codes[number])
+    middle = _middle(stored, vertebra, plan, rng)
+    hu, codes = _moved(crops.hu[number], stored, middle, plan, rng)
     labels = codes & LABEL_BITS
     own = _as_outlined(labels == vertebra, vertebra, rng)
     other = (labels > 0) & (labels != vertebra)
@@ -126,7 +134,7 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
     hu[~inside] = plan.intensity.pad_hu
     crop = fracture_channels(hu, own & inside, other & inside, plan.intensity, plan.fracture)
     broken = (codes & (OWN_FRACTURE | OTHER_FRACTURE)) > 0
-    whole = np.count_nonzero(crops.codes[number] & OWN_FRACTURE)
+    whole = np.count_nonzero(stored & OWN_FRACTURE)
     kept = np.count_nonzero((codes & OWN_FRACTURE > 0) & inside)
     fractured = bool(crops.fractured[number])
     # Where the cut took most of the fracture away, nobody knows the answer.
@@ -147,26 +155,47 @@ def plan_scale(plan: FracturePlan) -> float:
 
 
 def _moved(
-    hu: np.ndarray, codes: np.ndarray, plan: FracturePlan, rng: np.random.Generator
+    hu: np.ndarray, codes: np.ndarray, middle: np.ndarray, plan: FracturePlan, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a part of `plan.shape` out of a crop, mirrored and turned at random; HU float32, codes as they are."""
-    size = np.array(hu.shape)
-    spacing = np.array(plan.fracture.spacing_mm)
-    room = np.maximum(size - np.array(plan.shape), 0) / 2
-    shift = rng.uniform(-0.5, 0.5, 3) * room
-    middle = (size - 1) / 2 + shift
-    matrix = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
+    half = (np.array(plan.shape) - 1) / 2
+    mirrored = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
     if rng.uniform() < plan.turned:
+        spacing = np.array(plan.fracture.spacing_mm)
         turn = rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
-        matrix = np.diag(1 / spacing) @ turn @ np.diag(spacing) @ matrix / rng.uniform(1 - plan.scale, 1 + plan.scale)
-        offset = middle - matrix @ ((np.array(plan.shape) - 1) / 2)
-        turned = ndimage.affine_transform(hu.astype(np.float32), matrix, offset, plan.shape, order=1, mode="nearest")
-        return turned, ndimage.affine_transform(codes, matrix, offset, plan.shape, order=0, mode="nearest")
-    start = np.rint(middle - (np.array(plan.shape) - 1) / 2).astype(int)
-    start = np.clip(start, 0, size - np.array(plan.shape))
-    part = tuple(slice(int(a), int(a) + n) for a, n in zip(start, plan.shape, strict=True))
-    step = int(matrix[2, 2])
+        matrix = np.diag(1 / spacing) @ turn @ np.diag(spacing) @ mirrored / rng.uniform(1 - plan.scale, 1 + plan.scale)
+        reach = np.abs(matrix) @ half + 1
+        part, first = _part(middle - reach, middle + reach, hu.shape)
+        offset = middle - first - matrix @ half
+        turned = ndimage.affine_transform(hu[part].astype(np.float32), matrix, offset, plan.shape, order=1, cval=PAD_HU)
+        return turned, ndimage.affine_transform(codes[part], matrix, offset, plan.shape, order=0)
+    start = np.rint(middle - half)
+    part, _ = _part(start, start + 2 * half, hu.shape)
+    step = int(mirrored[2, 2])
     return hu[part][..., ::step].astype(np.float32), np.ascontiguousarray(codes[part][..., ::step])
+
+
+def _part(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], np.ndarray]:
+    """Return the voxels from `low` to `high`, both held, as far as there are any, and the first one's index."""
+    first = np.maximum(np.floor(low), 0).astype(int)
+    last = np.minimum(np.ceil(high), np.array(shape) - 1).astype(int)
+    return tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True)), first
+
+
+def _middle(codes: np.ndarray, vertebra: Vertebra, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
+    """Return the voxel of a crop that the middle of a sample falls on."""
+    size, shape = np.array(codes.shape), np.array(plan.shape)
+    room = np.maximum(size - shape, 0) / 2
+    if not plan.aimed:
+        return np.asarray((size - 1) / 2 + rng.uniform(-0.5, 0.5, 3) * room)
+    aims = np.flatnonzero(codes & OWN_FRACTURE)
+    if not len(aims):
+        aims = np.flatnonzero((codes & LABEL_BITS) == vertebra)
+    if not len(aims):
+        return np.asarray((size - 1) / 2)
+    aim = np.array(np.unravel_index(int(aims[rng.integers(len(aims))]), codes.shape))
+    missed = aim + rng.uniform(-1, 1, 3) * np.array(plan.miss)
+    return np.asarray(np.clip(missed, (shape - 1) / 2, size - 1 - (shape - 1) / 2))
 
 
 def _as_outlined(mask: np.ndarray, vertebra: Vertebra, rng: np.random.Generator) -> np.ndarray:

@@ -43,7 +43,7 @@ probability, a decision (rule-in, uncertain, rule-out), where, which type, and w
 
 - Vertebra stage: the networks of bundle {vertebrae}.
 - Fracture stage: trained on vertebra crops of {persons} phantom persons ({scans} scans each), anatomies {anatomies},
-  fracture and scanner family A; {steps} steps of {batch} crops; seed {seed}.
+  fracture and scanner family A; {phases}; seed {seed}.
 - Calibration and thresholds: {chosen_on}; never the test set. They are phantom levels until they are recalibrated on a
   site's own studies.
 - Never trained on: patients with fractures (none were at hand), the UMTRI anatomy, fracture and scanner family B.
@@ -54,6 +54,41 @@ Never assessed: ligaments, alignment and dislocation, cord, skull base, T1 and b
 
 
 @dataclass(frozen=True)
+class FracturePhase:
+    """A stretch of the training; it begins from what the one before it left.
+
+    Attributes
+    ----------
+    persons
+        Share of the persons that it trains on, the first ones; others may still be drawn meanwhile.
+    plan
+        How their crops become samples.
+    loop
+        The training.
+    """
+
+    persons: float
+    plan: FracturePlan
+    loop: LoopConfig
+
+
+def _phase(persons: float, shape: tuple[int, int, int], loop: LoopConfig) -> FracturePhase:
+    small = shape != FracturePlan().shape
+    return FracturePhase(persons, FracturePlan(shape=shape, aimed=small), loop)
+
+
+_PATCH, _CROP = (24, 48, 48), FracturePlan().shape
+_LOOP = LoopConfig(batch=16, threads=1, save_every=100, channels_last=False, freeze_norm=1.0, ema=0.99)
+PHASES = (
+    _phase(0.2, _PATCH, replace(_LOOP, steps=500, learning_rate=3e-3)),
+    _phase(0.6, _PATCH, replace(_LOOP, steps=900, learning_rate=2e-3, seed=1)),
+    _phase(1.0, _PATCH, replace(_LOOP, steps=1000, learning_rate=2e-3, seed=2)),
+    _phase(1.0, _CROP, replace(_LOOP, steps=600, batch=6, learning_rate=1e-3, seed=3, freeze_norm=0.8)),
+)
+"""What a break looks like is learned on small parts round breaks, six for the cost of a crop; then to judge a crop."""
+
+
+@dataclass(frozen=True)
 class FractureRecipe:
     """How the fracture stage of the shipped bundle is made.
 
@@ -61,9 +96,7 @@ class FractureRecipe:
     ----------
     cases
         Which crops are drawn.
-    plan
-        How they become samples.
-    loop
+    phases
         The training.
     tuning
         Phantom studies for calibration and thresholds: cases of each anatomy, family A, persons that did not train.
@@ -78,12 +111,7 @@ class FractureRecipe:
     name: str = "cspine"
     version: str = "3"
     cases: FractureCasePlan = field(default_factory=FractureCasePlan)
-    plan: FracturePlan = field(default_factory=FracturePlan)
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=2400, batch=6, learning_rate=2e-3, threads=1, save_every=100, channels_last=False
-        )
-    )
+    phases: tuple[FracturePhase, ...] = PHASES
     tuning: int = 30
     tuning_seed: int = 501
     localize: LocalizeSpec = field(default_factory=LocalizeSpec)
@@ -105,6 +133,22 @@ class FractureRecipe:
             )
             for k, anatomy in enumerate(self.cases.crops.anatomies)
         )
+
+    def of_length(self, steps: int) -> "FractureRecipe":
+        """Return the recipe with `steps` in all, shared among the phases as before."""
+        share = steps / sum(phase.loop.steps for phase in self.phases)
+        phases = (replace(p, loop=replace(p.loop, steps=max(1, round(share * p.loop.steps)))) for p in self.phases)
+        return replace(self, phases=tuple(phases))
+
+    @property
+    def spec(self) -> FractureSpec:
+        """Crop and map, as the pipeline makes them."""
+        return self.phases[-1].plan.fracture
+
+    @property
+    def threads(self) -> int:
+        """Threads that train and tune."""
+        return self.phases[-1].loop.threads
 
     @property
     def chosen_on(self) -> str:
@@ -138,7 +182,7 @@ def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, s
     say(f"crops of {len(cases)} phantom persons")
     network = _trained(recipe, cases, run / "fracture", say)
     untuned = _bundle(recipe, vertebrae, network, run / "bundle-untuned", None)
-    tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.loop.threads), say)
+    tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
     return _bundle(recipe, vertebrae, network, run / "bundle", tuned)
 
 
@@ -154,15 +198,23 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
 
 
 def _trained(recipe: FractureRecipe, cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
-    task = FractureTask(cases, recipe.plan)
+    network: nn.Module | None = None
+    for number, phase in enumerate(recipe.phases, start=1):
+        few = cases[: max(1, round(phase.persons * len(cases)))]
+        network = _phase_done(phase, FractureTask(few, phase.plan), run / f"phase-{number}", network, say)
+    assert network is not None
+    return network
+
+
+def _phase_done(phase: FracturePhase, task: FractureTask, run: Path, start: nn.Module | None, say: Say) -> nn.Module:
     done = run / "averaged.pt"
     if not done.exists():
 
         def report(step: int, parts: dict[str, float]) -> None:
             figures = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "skipped")
-            say(f"fracture {step}/{recipe.loop.steps}  {figures}")
+            say(f"{run.name} {step}/{phase.loop.steps}  {figures}")
 
-        torch.save(fit(task, recipe.loop, run, report=report).state_dict(), done)
+        torch.save(fit(task, phase.loop, run, start, report).state_dict(), done)
     network = task.network()
     network.load_state_dict(torch.load(done, weights_only=True))
     return network.eval()
@@ -184,8 +236,8 @@ def _bundle(
     if folder.exists():
         return load_bundle(folder)
     old = vertebrae.manifest
-    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=recipe.plan.fracture, localize=recipe.localize)
-    exported = export_fracture(network, recipe.plan.fracture)
+    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=recipe.spec, localize=recipe.localize)
+    exported = export_fracture(network, recipe.spec)
     triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
     graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}
     parts = ManifestParts(
@@ -211,8 +263,7 @@ def _bundle(
         persons=recipe.cases.persons,
         scans=recipe.cases.crops.scans,
         anatomies=" and ".join(Path(a).name for a in recipe.cases.crops.anatomies),
-        steps=recipe.loop.steps,
-        batch=recipe.loop.batch,
+        phases=", then ".join(_words(phase) for phase in recipe.phases),
         seed=recipe.cases.seed,
         chosen_on=triage.chosen_on,
     )
@@ -232,6 +283,11 @@ UNTUNED = Triage(
 """Says nothing: every vertebra is uncertain."""
 
 
+def _words(phase: FracturePhase) -> str:
+    kind = "parts of crops" if phase.plan.aimed else "crops"
+    return f"{phase.loop.steps} steps of {phase.loop.batch} {kind}"
+
+
 def _document(recipe: FractureRecipe) -> dict[str, Any]:
     """Return the recipe as plain JSON; anatomy folders by name only."""
     crops = replace(recipe.cases.crops, anatomies=tuple(Path(a).name for a in recipe.cases.crops.anatomies))
@@ -249,4 +305,4 @@ def _remember(recipe: FractureRecipe, vertebrae: ModelBundle, run: Path) -> None
     path.write_text(json.dumps(document, indent=2))
 
 
-__all__ = ["UNTUNED", "FractureRecipe", "export_fracture", "train_fractures"]
+__all__ = ["PHASES", "UNTUNED", "FracturePhase", "FractureRecipe", "export_fracture", "train_fractures"]
