@@ -62,6 +62,62 @@ def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Pa
     return ExitCode.DONE
 
 
+@app.command("flagship")
+def flagship(
+    *,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="ROOT", help="Folder with train.csv and train_images/<uid>, as RSNA 2022.")
+    ],
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
+    ],
+    meshes: Annotated[
+        list[Path] | None,
+        typer.Option("--meshes", metavar="DIR", help="Anatomy of phantoms besides the procedural one; repeatable."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
+    ] = None,
+    persons: Annotated[
+        int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="Training steps on the studies, of each fold; the rest follows."),
+    ] = None,
+    folds: Annotated[int | None, typer.Option("--folds", min=2, max=20, help="Folds; default: 5.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms and samples.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads that train and analyze.")] = 2,
+    verbose: Verbose = False,
+) -> None:
+    """Train a detector on your own studies: out-of-fold evaluation in DIR/evaluation, the bundle in DIR/bundle."""
+    sizes = {"persons": persons, "steps": steps, "folds": folds}
+    places = (data, run, bundle)
+    run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, (workers, threads)), verbose=verbose)
+
+
+def _flagship(
+    places: tuple[Path, Path, Path | None],
+    meshes: tuple[Path, ...],
+    sizes: dict[str, int | None],
+    hardware: tuple[int, int],
+) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+
+    _need_training()
+    from cspine.models import default_bundle_path, load_bundle
+    from cspine.training import FlagshipRecipe, train_flagship
+
+    data, run, bundle = places
+    recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware)
+    recipe = recipe.with_anatomies(tuple(str(folder) for folder in meshes))
+    begin = load_bundle(bundle or default_bundle_path())
+    made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)))
+    typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
+    return ExitCode.DONE
+
+
 def _need_training() -> None:
     from cspine.domain import ConfigError
 

@@ -32,6 +32,9 @@ LEAKY_MARK = (
 BY_STUDY, BY_IMAGE = "study", "image"
 
 
+FEWEST_FOLDS, MOST_FOLDS = 2, 20
+
+
 @dataclass(frozen=True)
 class Scheme:
     """How a data set is cut.
@@ -47,12 +50,17 @@ class Scheme:
     parts: tuple[tuple[str, range], ...]
 
 
+def folds_named(count: int) -> Scheme:
+    """Return ``fold-0`` … ``fold-<count - 1>``, a piece each."""
+    return Scheme(f"{count}-fold", count, tuple((f"fold-{k}", range(k, k + 1)) for k in range(count)))
+
+
 SCHEMES: dict[str, Scheme] = {
     "90/5/5": Scheme("90/5/5", 20, (("train", range(2, 20)), ("validation", range(1)), ("test", range(1, 2)))),
     "80/10/10": Scheme("80/10/10", 10, (("train", range(2, 10)), ("validation", range(1)), ("test", range(1, 2)))),
     "90/10": Scheme("90/10", 10, (("train", range(1, 10)), ("test", range(1)))),
     "80/20": Scheme("80/20", 5, (("train", range(1, 5)), ("test", range(1)))),
-    "5-fold": Scheme("5-fold", 5, tuple((f"fold-{k}", range(k, k + 1)) for k in range(5))),
+    "5-fold": folds_named(5),
 }
 
 
@@ -242,8 +250,13 @@ def read_split(path: Path) -> Split:
 
 
 def _scheme(name: str) -> Scheme:
+    count = name.removesuffix("-fold")
+    if name.endswith("-fold") and count.isdecimal() and FEWEST_FOLDS <= int(count) <= MOST_FOLDS:
+        return folds_named(int(count))
     if name not in SCHEMES:
-        raise ConfigError(f"unknown scheme {name!r}; known are {', '.join(SCHEMES)}")
+        raise ConfigError(
+            f"unknown scheme {name!r}; known are {', '.join(SCHEMES)}, and {FEWEST_FOLDS}-fold … {MOST_FOLDS}-fold"
+        )
     return SCHEMES[name]
 
 

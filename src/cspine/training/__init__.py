@@ -14,6 +14,7 @@ from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label
 from cspine.training.vertebrae import VertebraRecipe, continued_recipe, train_vertebrae, vertebra_recipe
 
 if TYPE_CHECKING:
+    from cspine.training.flagship import FlagshipRecipe, train_flagship
     from cspine.training.learning import Hardware
     from cspine.training.recipes import (
         SYSTEM_NAMES,
@@ -31,6 +32,7 @@ __all__ = [
     "BundleAbout",
     "CasePlan",
     "Consistency",
+    "FlagshipRecipe",
     "FractureCasePlan",
     "FractureRecipe",
     "Hardware",
@@ -51,6 +53,7 @@ __all__ = [
     "pseudo_label",
     "rate_at",
     "system_named",
+    "train_flagship",
     "train_fractures",
     "train_vertebrae",
     "vertebra_recipe",

@@ -93,6 +93,10 @@ class CropFile:
         int (crop,): label value, 0 or 1, worst severity or 0.
     types, mimics
         bool (crop, type) and (crop, group) of the own vertebra, in the order of `TYPES` and `MIMICS`.
+    mapped
+        bool (crop,): whether the codes show every fracture in the crop, or nobody drew them.
+    told
+        bool (crop,): whether types and mimics are known.
     """
 
     hu: np.ndarray
@@ -102,6 +106,8 @@ class CropFile:
     severity: np.ndarray
     types: np.ndarray
     mimics: np.ndarray
+    mapped: np.ndarray
+    told: np.ndarray
 
 
 def make_fracture_cases(plan: FractureCasePlan, root: Path) -> list[Path]:
@@ -155,6 +161,8 @@ def load_crops(folder: Path) -> CropFile:
     try:
         small = np.load(folder / "truth.npz")
         truth = {key: small[key] for key in ("vertebra", "fractured", "severity", "types", "mimics")}
+        # Phantoms know everything, and do not say so.
+        truth |= {key: small.get(key, np.ones(len(truth["vertebra"]), dtype=bool)) for key in ("mapped", "told")}
         hu, codes = (np.load(folder / name, mmap_mode="r") for name in ("hu.npy", "codes.npy"))
         return CropFile(hu, codes, **truth)
     except (OSError, KeyError, ValueError) as error:
@@ -165,12 +173,24 @@ def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
     rng = np.random.default_rng([plan.seed, number, 1])
     spec = draw_person(plan, number)
     crops = list(crops_of(spec, plan.crops, rng))
-    partial = root / f".person_{number:05d}.partial"
-    partial.mkdir(exist_ok=True)
-    np.save(partial / "hu.npy", np.stack([crop.volume.hu for crop in crops]))
-    np.save(partial / "codes.npy", np.stack([_codes(crop) for crop in crops]))
-    np.savez(partial / "truth.npz", **_truth(crops))  # type: ignore[arg-type]  # names are not numpy's own
-    partial.rename(root / f"person_{number:05d}")
+    hu = np.stack([crop.volume.hu for crop in crops])
+    save_crops(root / f"person_{number:05d}", hu, np.stack([_codes(crop) for crop in crops]), _truth(crops))
+
+
+def save_crops(folder: Path, hu: np.ndarray, codes: np.ndarray, truth: dict[str, np.ndarray]) -> None:
+    """Write what `load_crops` reads; the folder has its name when it is whole.
+
+    Parameters
+    ----------
+    truth
+        The other attributes of `CropFile`; ``mapped`` and ``told`` may be absent where they are true.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    np.save(partial / "hu.npy", hu)
+    np.save(partial / "codes.npy", codes)
+    np.savez(partial / "truth.npz", **truth)  # type: ignore[arg-type]  # names are not numpy's own
+    partial.rename(folder)
 
 
 def _truth(crops: list[VertebraCrop]) -> dict[str, np.ndarray]:
@@ -213,4 +233,5 @@ __all__ = [
     "draw_person",
     "load_crops",
     "make_fracture_cases",
+    "save_crops",
 ]

@@ -18,7 +18,7 @@ from cspine.training.fracture_net import FractureNet
 from cspine.training.loop import Batch
 from cspine.training.warp import rotation
 
-MAP_POSITIVE, PAD_HU = 5.0, -1000.0
+MAP_POSITIVE, NOTHING, PAD_HU = 5.0, -20.0, -1000.0
 TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
 
 
@@ -91,13 +91,16 @@ class FractureTask:
         types = heads[:, 1 : 1 + len(TYPES)]
         sure = batch["weight"]
         fractured = batch["fractured"]
-        named = _entropy(types, batch["types"]).mean(1) * fractured * sure
+        told, mapped = batch["told"], batch["mapped"][:, None, None, None, None]
+        named = _entropy(types, batch["types"]).mean(1) * fractured * sure * told
+        # Where nobody drew the fractures, the map may say what it likes.
+        shown = torch.where(mapped > 0, broken, broken.new_tensor(NOTHING))
         return {
-            "dice": self._overlap(broken, batch["map"]),
-            "map": 10 * functional.binary_cross_entropy_with_logits(broken, batch["map"], pos_weight=weight),
+            "dice": self._overlap(shown, batch["map"]),
+            "map": 10 * functional.binary_cross_entropy_with_logits(shown, batch["map"], pos_weight=weight),
             "fracture": (_entropy(heads[:, 0], fractured) * sure).mean(),
             "type": TYPE_SHARE * 10 * named.mean(),
-            "mimic": MIMIC_SHARE * _entropy(heads[:, 1 + len(TYPES) :], batch["mimics"]).mean(),
+            "mimic": MIMIC_SHARE * (_entropy(heads[:, 1 + len(TYPES) :], batch["mimics"]).mean(1) * told).mean(),
         }
 
 
@@ -137,13 +140,16 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
     whole = np.count_nonzero(stored & OWN_FRACTURE)
     kept = np.count_nonzero((codes & OWN_FRACTURE > 0) & inside)
     fractured = bool(crops.fractured[number])
+    mapped = bool(crops.mapped[number])
     # Where the cut took most of the fracture away, nobody knows the answer.
-    sure = 1.0 if not fractured or kept > 0.5 * whole * plan_scale(plan) else 0.0
+    sure = not fractured or (kept > 0.5 * whole * plan_scale(plan) if mapped else bool(inside.all()))
     return {
         "crop": torch.from_numpy(np.ascontiguousarray(crop)),
-        "map": torch.from_numpy(_blocked(broken & inside, plan.fracture.map_block)[None]),
+        "map": torch.from_numpy(_blocked(broken & inside & mapped, plan.fracture.map_block)[None]),
+        "mapped": torch.tensor(float(mapped)),
+        "told": torch.tensor(float(crops.told[number])),
         "fractured": torch.tensor(float(fractured)),
-        "weight": torch.tensor(sure),
+        "weight": torch.tensor(float(sure)),
         "types": torch.from_numpy(crops.types[number].astype(np.float32)),
         "mimics": torch.from_numpy(crops.mimics[number].astype(np.float32)),
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cspine.domain import CERVICAL, OutOfScope, Vertebra, WorldBox
+from cspine.domain import CERVICAL, OutOfScope, Vertebra, Volume, WorldBox
 from cspine.evaluation import ErrorLevels, Triage, fit_triage
 from cspine.phantom import Case
 from cspine.pipeline import Analyzer, JudgedVertebra, LocalizeSpec, paint_labels, places_of
@@ -26,13 +26,13 @@ class TunedStudy:
     judged
         What the network said.
     boxes
-        Of the true fractures of each level.
+        Of the true fractures of each level; ``None`` where nobody drew them.
     """
 
     labels: np.ndarray
     logits: np.ndarray
     judged: tuple[JudgedVertebra, ...]
-    boxes: dict[Vertebra, tuple[WorldBox, ...]]
+    boxes: dict[Vertebra, tuple[WorldBox, ...]] | None
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,31 @@ class Tuned:
 
 def study_of(analyzer: Analyzer, case: Case) -> TunedStudy | None:
     """Run the pipeline on one phantom; ``None`` when it is refused."""
-    try:
-        located = analyzer.locate(case.volume)
-    except OutOfScope:
-        return None
-    labels = paint_labels(located.refined, located.volume.grid, analyzer.threads)
-    judged = analyzer.judge(located, labels)
     counted = [truth for truth in case.truth.fractures if truth.counted]
     broken = {truth.vertebra for truth in counted}
-    whole = {r.vertebra for r in located.refined if r.visible_fraction >= analyzer.spec.refine.whole_fraction}
-    logits = np.full(len(CERVICAL), np.nan)
-    for one in judged:
-        if one.vertebra in whole:
-            logits[one.vertebra - Vertebra.C1] = one.logit
     boxes: dict[Vertebra, tuple[WorldBox, ...]] = {}
     for truth in counted:
         if truth.vertebra is not None and truth.box_lps_mm is not None:
             boxes[truth.vertebra] = (*boxes.get(truth.vertebra, ()), truth.box_lps_mm)
     y = np.array([int(bool(broken)), *(int(v in broken) for v in CERVICAL)])
-    return TunedStudy(y, logits, tuple(judged), boxes)
+    return judged_study(analyzer, case.volume, y, boxes)
+
+
+def judged_study(
+    analyzer: Analyzer, volume: Volume, labels: np.ndarray, boxes: dict[Vertebra, tuple[WorldBox, ...]] | None
+) -> TunedStudy | None:
+    """Run the pipeline on a volume in any orientation; ``None`` when it is refused."""
+    try:
+        located = analyzer.locate(volume)
+    except OutOfScope:
+        return None
+    judged = analyzer.judge(located, paint_labels(located.refined, located.volume.grid, analyzer.threads))
+    whole = {r.vertebra for r in located.refined if r.visible_fraction >= analyzer.spec.refine.whole_fraction}
+    logits = np.full(len(CERVICAL), np.nan)
+    for one in judged:
+        if one.vertebra in whole:
+            logits[one.vertebra - Vertebra.C1] = one.logit
+    return TunedStudy(labels, logits, tuple(judged), boxes)
 
 
 def tune(
@@ -97,6 +103,8 @@ def _f1(studies: Sequence[TunedStudy], triage: Triage, localize: LocalizeSpec, p
     spec = replace(localize, map_threshold=point)
     hits = shown = wanted = 0
     for study in studies:
+        if study.boxes is None:
+            continue
         wanted += sum(len(boxes) for boxes in study.boxes.values())
         p = triage.calibration.probability(study.logits)
         for one in study.judged:
@@ -117,4 +125,4 @@ def _inside(point_lps_mm: tuple[float, float, float], box: WorldBox) -> bool:
     return all(low <= p <= high for low, p, high in spans)
 
 
-__all__ = ["MAP_POINTS", "Tuned", "TunedStudy", "study_of", "tune"]
+__all__ = ["MAP_POINTS", "Tuned", "TunedStudy", "judged_study", "study_of", "tune"]

@@ -13,21 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cspine import __version__
-from cspine.domain import CERVICAL, ConfigError
+from cspine.domain import ConfigError
 from cspine.evaluation import (
-    RSNA_PRIORS,
-    ConformalRule,
     ErrorLevels,
-    LogitCalibration,
-    StudyHead,
-    Triage,
 )
-from cspine.models import ManifestParts, ModelBundle, load_bundle, write_bundle
-from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, PipelineSpec
-from cspine.training.export import ExportedGraph, compared, to_onnx
-from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make_fracture_cases
-from cspine.training.fracture_net import INPUTS
+from cspine.models import ModelBundle, load_bundle
+from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec
+from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
+from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.fracture_tuning import Tuned, study_of, tune
 from cspine.training.loop import LoopConfig, fit
@@ -180,7 +173,7 @@ def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, s
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
     say(f"crops of {len(cases)} phantom persons")
-    network = _trained(recipe, cases, run / "fracture", say)
+    network = train_phases(recipe, cases, run / "fracture", say)
     untuned = _bundle(recipe, vertebrae, network, run / "bundle-untuned", None)
     tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
     return _bundle(recipe, vertebrae, network, run / "bundle", tuned)
@@ -197,16 +190,18 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
     return tune(studies, recipe.localize, recipe.chosen_on, (recipe.level_errors, recipe.study_errors))
 
 
-def _trained(recipe: FractureRecipe, cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
+def train_phases(recipe: FractureRecipe, cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
+    """Return the network that the phases make of stored crops."""
     network: nn.Module | None = None
     for number, phase in enumerate(recipe.phases, start=1):
         few = cases[: max(1, round(phase.persons * len(cases)))]
-        network = _phase_done(phase, FractureTask(few, phase.plan), run / f"phase-{number}", network, say)
+        network = train_phase(phase, FractureTask(few, phase.plan), run / f"phase-{number}", network, say)
     assert network is not None
     return network
 
 
-def _phase_done(phase: FracturePhase, task: FractureTask, run: Path, start: nn.Module | None, say: Say) -> nn.Module:
+def train_phase(phase: FracturePhase, task: FractureTask, run: Path, start: nn.Module | None, say: Say) -> nn.Module:
+    """Train a phase from where an earlier run stopped, or load it when it was finished."""
     done = run / "averaged.pt"
     if not done.exists():
 
@@ -220,42 +215,9 @@ def _phase_done(phase: FracturePhase, task: FractureTask, run: Path, start: nn.M
     return network.eval()
 
 
-def export_fracture(network: nn.Module, spec: FractureSpec) -> ExportedGraph:
-    """Export the fracture network with a free batch."""
-    batch = torch.export.Dim("vertebrae", min=1, max=64)
-    generator = torch.Generator().manual_seed(0)
-    example, other = (torch.randn(n, INPUTS, *spec.shape, generator=generator) for n in (2, 1))
-    names = ["map", "heads"]
-    graph = to_onnx(network, example, ({0: batch},), (["crop"], names))
-    return ExportedGraph(graph, compared(network, graph, ("crop", names), (example, other)))
-
-
 def _bundle(
     recipe: FractureRecipe, vertebrae: ModelBundle, network: nn.Module, folder: Path, tuned: Tuned | None
 ) -> ModelBundle:
-    if folder.exists():
-        return load_bundle(folder)
-    old = vertebrae.manifest
-    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=recipe.spec, localize=recipe.localize)
-    exported = export_fracture(network, recipe.spec)
-    triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
-    graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}
-    parts = ManifestParts(
-        name=recipe.name,
-        version=recipe.version,
-        created_by=f"cspine {__version__}",
-        precision=old.precision,
-        labels={**old.labels, "types": TYPES, "mimics": MIMICS},
-        preprocess=spec.to_manifest(),
-        parity={**{n: old.parity[n] for n in graphs}, "fracture": exported.parity},
-        calibration=triage.document(),
-        thresholds={"map": point, "chosen_on": triage.chosen_on},
-        training={
-            "vertebrae": {"bundle": vertebrae.id, **dict(old.training)},
-            "fractures": _document(recipe),
-            "map_points": {} if tuned is None else {f"{k:g}": round(v, 4) for k, v in tuned.points.items()},
-        },
-    )
     card = CARD.format(
         name=recipe.name,
         version=recipe.version,
@@ -265,22 +227,10 @@ def _bundle(
         anatomies=" and ".join(Path(a).name for a in recipe.cases.crops.anatomies),
         phases=", then ".join(_words(phase) for phase in recipe.phases),
         seed=recipe.cases.seed,
-        chosen_on=triage.chosen_on,
+        chosen_on="{chosen_on}",
     )
-    return write_bundle(folder, parts, {**graphs, "fracture": exported.onnx}, card)
-
-
-_NO_RULE = ConformalRule(None, None, ErrorLevels(), 0, 0)
-UNTUNED = Triage(
-    calibration=LogitCalibration(),
-    priors=RSNA_PRIORS,
-    level_rules=(_NO_RULE,) * len(CERVICAL),
-    study_rule=_NO_RULE,
-    head=StudyHead((1.0, *(0.0,) * 6), 0.0, (-2.0,) * len(CERVICAL)),
-    head_calibration=LogitCalibration(),
-    chosen_on="nothing: not tuned",
-)
-"""Says nothing: every vertebra is uncertain."""
+    about = FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, document_of(recipe), card)
+    return write_fracture_bundle(folder, vertebrae, network, about, tuned)
 
 
 def _words(phase: FracturePhase) -> str:
@@ -288,7 +238,7 @@ def _words(phase: FracturePhase) -> str:
     return f"{phase.loop.steps} steps of {phase.loop.batch} {kind}"
 
 
-def _document(recipe: FractureRecipe) -> dict[str, Any]:
+def document_of(recipe: FractureRecipe) -> dict[str, Any]:
     """Return the recipe as plain JSON; anatomy folders by name only."""
     crops = replace(recipe.cases.crops, anatomies=tuple(Path(a).name for a in recipe.cases.crops.anatomies))
     plain = replace(recipe, cases=replace(recipe.cases, crops=crops))
@@ -298,11 +248,19 @@ def _document(recipe: FractureRecipe) -> dict[str, Any]:
 
 def _remember(recipe: FractureRecipe, vertebrae: ModelBundle, run: Path) -> None:
     path = run / "recipe.json"
-    document = {"recipe": _document(recipe), "vertebrae": vertebrae.id}
+    document = {"recipe": document_of(recipe), "vertebrae": vertebrae.id}
     if path.exists() and json.loads(path.read_text()) != document:
         raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
     run.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2))
 
 
-__all__ = ["PHASES", "UNTUNED", "FracturePhase", "FractureRecipe", "export_fracture", "train_fractures"]
+__all__ = [
+    "PHASES",
+    "FracturePhase",
+    "FractureRecipe",
+    "document_of",
+    "train_fractures",
+    "train_phase",
+    "train_phases",
+]

@@ -55,10 +55,11 @@ def pseudo_label(
         except OutOfScope:
             continue
         if consistent(located, rule):
-            yield name, _labeled(located)
+            yield name, labeled(located)
 
 
-def _labeled(located: Located) -> RealCase:
+def labeled(located: Located) -> RealCase:
+    """Return a real scan with the labels that the network gave it."""
     grid = located.volume.grid
     classes = paint_labels(located.refined, grid, threads=2).labels.copy()
     for other in (LOWER_CLASS, SKULL_CLASS, RIB_CLASS):

@@ -146,10 +146,19 @@ def _stage(
 
 def _begin(task: Task, config: LoopConfig, graph: str, start: nn.Module | ModelBundle | None) -> nn.Module | None:
     """Return the network that a training starts from, or ``None`` for a fresh one."""
-    if not isinstance(start, ModelBundle):
-        return deepcopy(start)
+    return begin_from(start, graph, task, config.seed) if isinstance(start, ModelBundle) else deepcopy(start)
+
+
+def begin_from(start: ModelBundle, graph: str, task: Task, seed: int) -> nn.Module:
+    """Return a network with the weights of a bundle's graph, ready to be trained on.
+
+    Raises
+    ------
+    BundleIncompatible
+        The graph was exported from another network.
+    """
     # Another seed than that of the training: these samples are looked at, not learned.
-    samples = [task.sample(k, 0, config.seed + 1)[task.input_name] for k in range(1, START_SAMPLES + 1)]
+    samples = [task.sample(k, 0, seed + 1)[task.input_name] for k in range(1, START_SAMPLES + 1)]
     return start_from(start, graph, task.network(), [torch.stack(samples)])
 
 

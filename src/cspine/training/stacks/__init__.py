@@ -21,7 +21,7 @@ from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, stor
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES, LabelSet, label_set_named
 from cspine.training.stacks.parts import Parts, fold_parts, held_out, image_parts, parts_of_split, study_groups
 from cspine.training.stacks.phantoms import phantom_stacks
-from cspine.training.stacks.read import read_stacks
+from cspine.training.stacks.read import phantom_family, read_stacks
 from cspine.training.stacks.samples import SliceSamples, level_targets, visible_targets
 from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack, square_grid
 
@@ -43,6 +43,7 @@ __all__ = [
     "make_stack",
     "open_arrays",
     "parts_of_split",
+    "phantom_family",
     "phantom_stacks",
     "read_stacks",
     "square_grid",

@@ -120,7 +120,7 @@ def _read(files: StudyFiles, targets: np.ndarray, patient: str, plan: StackPlan,
     study = read_study(files, workers=1, highest_label=max(*labels.values, *Vertebra))
     known = "" if patient == "nan" else patient
     phantom = _is_phantom(files.folder)
-    family = _family(files) if phantom else ""
+    family = phantom_family(files) if phantom else ""
     return make_stack(study, targets, plan, labels, patient=known, phantom=phantom, family=family)
 
 
@@ -130,7 +130,7 @@ def _is_phantom(folder: Path) -> bool:
     return bool(found) and found[0].series[0].header.is_phantom
 
 
-def _family(files: StudyFiles) -> str:
+def phantom_family(files: StudyFiles) -> str:
     """Return B where anything of a phantom is of the family that only evaluates, by what stands beside the set."""
     beside = files.folder.parents[1] / "truth" / f"{files.uid}.json"
     try:

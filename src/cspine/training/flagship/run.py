@@ -1,0 +1,315 @@
+"""From a data set in the layout of RSNA 2022 to a calibrated bundle, each study answered by a network without it.
+
+::
+
+    run/recipe.json
+    run/phantoms/      persons and phases of the fracture network before it sees a study
+    run/vertebrae/     the vertebra stage, adapted
+    run/studies/<uid>, run/generated/<uid>      crops; ``left-out.json`` says what could not be used, and why
+    run/fold-<k>/      network, bundle, and scores of the studies that were held out
+    run/evaluation/    findings of every study by the bundle of its fold, page and tables
+    run/all/, run/bundle
+
+Every step leaves its result and is skipped when it is there.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from cspine import __version__
+from cspine.datasets import (
+    KnownStudy,
+    StudyFiles,
+    StudyLabels,
+    described,
+    labeled_studies,
+    open_or_make_index,
+    read_known,
+    read_study,
+    series_of,
+    split_studies,
+    studies_of,
+    study_labels_of,
+)
+from cspine.domain import ConfigError, InputError, NoImages, Vertebra, WorldBox
+from cspine.evaluation import TRAUMA_PREVALENCE, EvaluationSettings, TrueBox, priors_of
+from cspine.models import ModelBundle, load_bundle
+from cspine.phantom import sample_fractures
+from cspine.pipeline import Analyzer
+from cspine.report import EvaluationTitle
+from cspine.training.flagship.adapt import adapted_vertebrae
+from cspine.training.flagship.card import flagship_card
+from cspine.training.flagship.recipe import FlagshipRecipe
+from cspine.training.flagship.scores import MAPPED, load_scores, save_scores, without_map
+from cspine.training.flagship.study_crops import outlined_study, store_generated, store_study
+from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
+from cspine.training.fracture_cases import make_fracture_cases
+from cspine.training.fracture_task import FractureTask
+from cspine.training.fracture_tuning import Tuned, TunedStudy, judged_study, tune
+from cspine.training.fractures import Say, train_phase, train_phases
+from cspine.training.stacks import phantom_family
+from cspine.workflow import AnsweredSet, answered_by_bundle, run_evaluation, write_evaluation
+
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class _Set:
+    """The studies that can be used."""
+
+    known: Mapping[str, KnownStudy]
+    files: tuple[StudyFiles, ...]
+    labels: Mapping[str, StudyLabels]
+    folds: tuple[tuple[str, ...], ...]
+    phantom: bool
+
+
+@dataclass(frozen=True)
+class _Crops:
+    """Folders of crops by study."""
+
+    studies: Mapping[str, Path]
+    generated: Mapping[str, Path]
+    persons: tuple[Path, ...]
+
+    def without(self, held: Sequence[str]) -> tuple[Path, ...]:
+        """Return everything that does not come from a study of `held`."""
+        kept = [folder for of in (self.studies, self.generated) for uid, folder in of.items() if uid not in held]
+        return (*kept, *self.persons)
+
+
+def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBundle, say: Say) -> ModelBundle:
+    """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
+
+    Parameters
+    ----------
+    root
+        Folder with ``train.csv``, ``train_images/<uid>``, and boxes and masks where there are any.
+    start
+        Whose vertebra stage is built on.
+
+    Raises
+    ------
+    NoImages
+        There is no such set.
+    ConfigError
+        Too few patients for the folds, a class is missing, or the run folder belongs to another recipe.
+    """
+    _remember(recipe, start, root, run)
+    if (run / "bundle").exists():
+        return load_bundle(run / "bundle")
+    studies = _read(recipe, root, say)
+    vertebrae = adapted_vertebrae(recipe.adapt, studies.files, run / "vertebrae", start, say)
+    crops = _crops(recipe, studies, vertebrae, run, say)
+    first = train_phases(recipe.phantoms, crops.persons, run / "phantoms", say)
+    kept = replace(crops, persons=crops.persons[: round(recipe.phantom_share * len(crops.persons))])
+    about = _about(recipe, studies, kept, vertebrae, root)
+    scores: list[dict[str, TunedStudy]] = []
+    networks: list[nn.Module] = []
+    for k, held in enumerate(studies.folds):
+        networks.append(_trained(recipe, kept.without(held), run / f"fold-{k}", first, say))
+        untuned = write_fracture_bundle(run / f"fold-{k}" / "bundle-untuned", vertebrae, networks[k], about, None)
+        scores.append(_scored(studies, held, Analyzer(untuned, threads=recipe.phantoms.threads), run / f"fold-{k}"))
+        say(f"fold {k + 1} of {len(studies.folds)}: {len(scores[k])} of {len(held)} studies scored")
+    answered: list[AnsweredSet] = []
+    for k, held in enumerate(studies.folds):
+        others = [study for j, of in enumerate(scores) if j != k for study in of.values()]
+        tuned = _tuned(recipe, others, f"{len(others)} studies of the other folds of {root.name}")
+        bundle = write_fracture_bundle(run / f"fold-{k}" / "bundle", vertebrae, networks[k], about, tuned)
+        answered.append(_answered(studies, held, bundle, recipe.phantoms.threads, run / "evaluation"))
+        say(f"fold {k + 1} of {len(studies.folds)}: {len(held)} studies answered")
+    _write_page(answered, studies, root, about, run / "evaluation")
+    every = [study for of in scores for study in of.values()]
+    tuned = _tuned(recipe, every, f"{len(every)} studies of {root.name}, each scored by a network without it")
+    return write_fracture_bundle(
+        run / "bundle", vertebrae, _trained(recipe, kept.without(()), run / "all", first, say), about, tuned
+    )
+
+
+def _read(recipe: FlagshipRecipe, root: Path, say: Say) -> _Set:
+    index = open_or_make_index(root, None, 1, lambda text, share: None)
+    labels = study_labels_of(index)
+    table, _ = labeled_studies(index)
+    table = table[table["StudyInstanceUID"].isin(list(labels))].reset_index(drop=True)
+    split = split_studies(table, f"{recipe.folds}-fold", recipe.seed)
+    files = tuple(f for f in studies_of(index) if f.uid in labels)
+    if not files:
+        raise NoImages(f"{root}: no usable study of train_images has a whole row in train.csv")
+    barred = [f.uid for f in files if phantom_family(f) == "B"]
+    if barred:
+        raise ConfigError(f"{root}: {len(barred)} phantoms of family B, such as {barred[0]}; family B only evaluates")
+    folds = tuple(split.parts[f"fold-{k}"] for k in range(recipe.folds))
+    for k, held in enumerate(folds):
+        rest = [labels[f.uid].overall for f in files if f.uid not in held]
+        if min(sum(rest), len(rest) - sum(rest)) < FEWEST:
+            raise ConfigError(
+                f"{root}: without fold {k + 1} of {recipe.folds} there are {sum(rest)} fractured studies and "
+                f"{len(rest) - sum(rest)} others, must be {FEWEST} of each to calibrate; use more studies or folds"
+            )
+    known = {study.files.uid: study for study in read_known(root)}
+    phantom = all((root / "truth" / f"{f.uid}.json").is_file() for f in files)
+    broken = sum(labels[f.uid].overall for f in files)
+    masks, boxed = sum(f.mask is not None for f in files), sum(bool(f.boxes) for f in files)
+    say(f"{len(files)} studies, {broken} fractured, {boxed} with boxes, {masks} with masks")
+    return _Set(known, files, labels, folds, phantom)
+
+
+def _crops(recipe: FlagshipRecipe, studies: _Set, vertebrae: ModelBundle, run: Path, say: Say) -> _Crops:
+    persons = tuple(make_fracture_cases(recipe.phantoms.cases, run / "phantoms" / "cases"))
+    analyzer = Analyzer(vertebrae, threads=recipe.phantoms.threads)
+    path = run / "left-out.json"
+    left: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    found: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
+    for number, files in enumerate(studies.files):
+        own, made = run / "studies" / files.uid, run / "generated" / files.uid
+        if not own.exists() and files.uid not in left:
+            reason = _cut(recipe, studies.labels[files.uid], (files, number), analyzer, (own, made))
+            if reason:
+                left[files.uid] = reason
+                path.write_text(json.dumps(left, indent=2))
+        for folder, of in zip((own, made), found, strict=True):
+            if folder.exists():
+                of[files.uid] = folder
+    say(
+        f"crops of {len(found[0])} studies, {len(found[1])} with fractures put in, {len(persons)} phantom persons; "
+        f"{len(left)} studies left out"
+    )
+    return _Crops(*found, persons)
+
+
+def _cut(
+    recipe: FlagshipRecipe,
+    labels: StudyLabels,
+    what: tuple[StudyFiles, int],
+    analyzer: Analyzer,
+    where: tuple[Path, Path],
+) -> str:
+    """Store the crops of a study, and of the study with fractures put in; return why there are none, or nothing."""
+    files, number = what
+    own, made = where
+    spec = recipe.phantoms.spec
+    rng = np.random.default_rng([recipe.seed, number, 7])
+    try:
+        study = read_study(files, workers=1)
+        outlined, seen = outlined_study(study, analyzer)
+    except InputError as error:
+        return str(error)
+    if not seen:
+        return "no vertebra is seen whole"
+    if not labels.overall and rng.uniform() < recipe.generated and not made.exists():
+        store_generated(outlined, seen, sample_fractures(rng, mix=recipe.mix, bottom=Vertebra.C7), spec, made)
+    store_study(outlined, seen, labels, spec, own)
+    return ""
+
+
+def _trained(recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: nn.Module, say: Say) -> nn.Module:
+    start = FractureTask(cases, recipe.tune.plan).network()
+    start.load_state_dict(first.state_dict())
+    return train_phase(recipe.tune, FractureTask(cases, recipe.tune.plan), run / "network", start, say)
+
+
+def _scored(studies: _Set, held: Sequence[str], analyzer: Analyzer, fold: Path) -> dict[str, TunedStudy]:
+    """Return the scores of the studies of a fold; a refused one has none."""
+    path = fold / "scores.npz"
+    if path.exists():
+        return load_scores(path)
+    files = {f.uid: f for f in studies.files}
+    found: dict[str, TunedStudy] = {}
+    mapped = 0
+    for uid in held:
+        try:
+            truth = described(studies.known[uid], series_of(files[uid])).truth
+            boxes = None if truth.boxes is None else _by_level(truth.boxes)
+            volume = read_study(files[uid], workers=1).volume
+            study = judged_study(analyzer, volume, np.array(truth.labels), boxes)
+        except InputError:
+            continue
+        if study is None:
+            continue
+        keep = bool(study.boxes) and mapped < MAPPED
+        mapped += keep
+        found[uid] = study if keep else without_map(study)
+    save_scores(found, path)
+    return found
+
+
+def _by_level(boxes: Sequence[TrueBox]) -> dict[Vertebra, tuple[WorldBox, ...]]:
+    found: dict[Vertebra, tuple[WorldBox, ...]] = {}
+    for box in boxes:
+        if box.counted and box.vertebra is not None:
+            found[box.vertebra] = (*found.get(box.vertebra, ()), box.box_lps_mm)
+    return found
+
+
+def _tuned(recipe: FlagshipRecipe, studies: Sequence[TunedStudy], name: str) -> Tuned:
+    errors = (recipe.phantoms.level_errors, recipe.phantoms.study_errors)
+    try:
+        return tune(studies, recipe.phantoms.localize, name, errors)
+    except ValueError as error:
+        raise ConfigError(f"calibration on {name}: {error}; use more studies or fewer folds") from error
+
+
+def _answered(studies: _Set, held: Sequence[str], bundle: ModelBundle, threads: int, out: Path) -> AnsweredSet:
+    analyzer = Analyzer(bundle, threads=threads, prevalence=TRAUMA_PREVALENCE)
+    return answered_by_bundle([studies.known[uid] for uid in held], analyzer, bundle.manifest.id, out)
+
+
+def _write_page(answered: Sequence[AnsweredSet], studies: _Set, root: Path, about: FractureAbout, out: Path) -> None:
+    whole = AnsweredSet(
+        tuple(k for part in answered for k in part.known),
+        tuple(a for part in answered for a in part.answers),
+        (
+            f"Each study was answered by the bundle of its fold ({len(answered)} folds, grouped by patient), whose "
+            "calibration was chosen on the other folds.",
+            *(note for part in answered for note in part.notes),
+        ),
+    )
+    labels = np.array([known.truth.labels for known in whole.known])
+    priors = priors_of(labels)
+    found = run_evaluation(whole, EvaluationSettings(priors, TRAUMA_PREVALENCE, priors.study))
+    today = date.today().isoformat()
+    title = EvaluationTitle(about.name, "", root.name, f"cspine {__version__}", today, studies.phantom)
+    write_evaluation(found, whole, title, out)
+
+
+def _about(recipe: FlagshipRecipe, studies: _Set, crops: _Crops, vertebrae: ModelBundle, root: Path) -> FractureAbout:
+    said = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "data": root.name,
+        "studies": len(crops.studies),
+        "left": len(studies.files) - len(crops.studies),
+        "fractured": sum(studies.labels[uid].overall for uid in crops.studies),
+        "boxed": sum(bool(f.boxes) for f in studies.files),
+        "masks": sum(f.mask is not None for f in studies.files),
+        "vertebrae": vertebrae.short_id,
+        "adapt": recipe.adapt.loop.steps,
+        "persons": recipe.phantoms.cases.persons,
+        "steps": recipe.tune.loop.steps,
+        "batch": recipe.tune.loop.batch,
+        "share": recipe.phantom_share,
+        "generated": len(crops.generated),
+        "seed": recipe.seed,
+    }
+    card = flagship_card(said, phantom=studies.phantom)
+    return FractureAbout(
+        recipe.name, recipe.version, recipe.tune.plan.fracture, recipe.phantoms.localize, recipe.document(), card
+    )
+
+
+def _remember(recipe: FlagshipRecipe, start: ModelBundle, root: Path, run: Path) -> None:
+    document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
+    path = run / "recipe.json"
+    if path.exists() and json.loads(path.read_text()) != document:
+        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2))
+
+
+__all__ = ["train_flagship"]
