@@ -70,7 +70,9 @@ def split(
         Path, typer.Option("--out", "-o", metavar="FILE", readable=False, help="The split, as JSON with a hash.")
     ],
     *,
-    scheme: Annotated[str, typer.Option("--scheme", help="90/5/5, 80/10/10, 90/10, 80/20, or 2-fold … 20-fold.")] = "80/10/10",
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="90/5/5, 80/10/10, 90/10, 80/20, or 2-fold … 20-fold.")
+    ] = "80/10/10",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Other seeds make other splits.")] = 0,
     selection: Annotated[
         Path | None,

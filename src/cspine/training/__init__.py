@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 # Recipes stand on what not every training needs: they are imported when they are first asked for (PEP 562).
-_LATE = {"Hardware": "learning"} | dict.fromkeys(
+_LATE = {"Hardware": "learning", "FlagshipRecipe": "flagship", "train_flagship": "flagship"} | dict.fromkeys(
     ("SYSTEM_NAMES", "Order", "System", "compare_runs", "export_run", "system_named", "with_settings", "with_weights"),
     "recipes",
 )

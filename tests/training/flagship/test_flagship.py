@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,25 @@ def test_a_set_becomes_a_bundle_and_every_study_is_answered_without_itself(root:
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()} == before
     with pytest.raises(ConfigError, match="another recipe"):
         train_flagship(replace(tiny_recipe(), version="0"), root, run, vertebrae, said.append)
+
+
+def test_what_only_evaluates_does_not_train(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "set"
+    shutil.copytree(root, copy)
+    sidecar = sorted((copy / "truth").glob("*.json"))[0]
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "spec": {"fractures": [{"family": "B"}]}}))
+    with pytest.raises(ConfigError, match="family B only evaluates"):
+        train_flagship(tiny_recipe(), copy, tmp_path / "run", coded_bundle(tmp_path / "bundle"), lambda line: None)
+
+
+def test_folds_that_cannot_be_calibrated_are_refused_before_anything_is_trained(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "set"
+    shutil.copytree(root, copy)
+    table = (copy / "train.csv").read_text().replace(",1,0,0,0,1,0,0,0", ",0,0,0,0,0,0,0,0", 3)
+    (copy / "train.csv").write_text(table)
+    with pytest.raises(ConfigError, match="must be 2 of each to calibrate"):
+        train_flagship(tiny_recipe(), copy, tmp_path / "run", coded_bundle(tmp_path / "bundle"), lambda line: None)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.json"]
 
 
 def labeled(*, broken: bool, boxed: bool) -> LabeledStudy:

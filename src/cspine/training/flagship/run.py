@@ -306,8 +306,10 @@ def _about(recipe: FlagshipRecipe, studies: _Set, crops: _Crops, vertebrae: Mode
 def _remember(recipe: FlagshipRecipe, start: ModelBundle, root: Path, run: Path) -> None:
     document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
     path = run / "recipe.json"
-    if path.exists() and json.loads(path.read_text()) != document:
-        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
+    if path.exists():
+        if json.loads(path.read_text()) != document:
+            raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
+        return
     run.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2))
 
