@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cspine.datasets import LabeledStudy, PhantomPlan, RsnaOptions, Size, from_mask
+from cspine.datasets import LabeledStudy, PhantomPlan, Size, from_mask
 from cspine.phantom import make_case
 from cspine.training.learning import EpochRow, Hardware
 from cspine.training.recipes.efficientnet_c1 import EfficientNetC1, run_on_stacks
@@ -27,16 +27,16 @@ from cspine.training.recipes.slice_transfer import SliceTransfer, list_images, r
 from cspine.training.recipes.study_multilabel import StudyMultilabel, run_on_parts
 from cspine.training.recipes.vertebra_slices import VertebraSlices, run_task
 from cspine.training.recipes.winner_2022 import CropPlan, CropSet, Winner2022, crop_set, crop_study, run_winner_2022
-from cspine.training.stacks import StackPlan, StackSet, held_out, phantom_stacks
+from cspine.training.stacks import StackPlan, StackSet, held_out
+from cspine.training.stacks.phantoms import case_stack
 
 LIMIT = 0.1
 SHARES = (0.25, 0.25)
 
 
 def plan_of(studies: int) -> PhantomPlan:
-    """Return the phantoms: every second one has a fracture of C1, all are segmented and boxed."""
-    rsna = RsnaOptions(segmented_share=1.0, boxed_share=1.0)
-    return PhantomPlan(studies, 41, size=Size.SMALL, rsna=rsna, finest_mm=2.0)
+    """Return the phantoms."""
+    return PhantomPlan(studies, 41, size=Size.SMALL, finest_mm=4.0)
 
 
 def labeled(stacks: StackSet) -> StackSet:
@@ -53,14 +53,15 @@ def labeled(stacks: StackSet) -> StackSet:
     return replace(stacks, stacks=tuple(dealt))
 
 
-def crops_of(plan: PhantomPlan, stacks: StackSet, crops: CropPlan) -> CropSet:
-    """Return the vertebrae of the same phantoms."""
-    made = {}
+def phantoms_of(plan: PhantomPlan, slices: StackPlan, crops: CropPlan) -> tuple[StackSet, CropSet]:
+    """Return the slices and the vertebrae of the same phantoms."""
+    stacks, made = [], {}
     for number in range(plan.studies):
         case, name = make_case(plan.spec(number), 1), plan.name(number)
-        study = LabeledStudy(name, case.volume, (), case.labels)
-        made[name] = crop_study(study, from_mask, crops)
-    return crop_set(stacks, made, lambda line: None)
+        stacks.append(case_stack(name, case, slices))
+        made[name] = crop_study(LabeledStudy(name, case.volume, (), case.labels), from_mask, crops)
+    dealt = labeled(StackSet(tuple(stacks)))
+    return dealt, crop_set(dealt, made, lambda line: None)
 
 
 def write_images(stacks: StackSet, folder: Path) -> None:
@@ -125,8 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args(arguments)
     plan, crops = plan_of(options.studies), CropPlan(size=options.size, pixel_mm=100 / options.size)
-    stacks = labeled(phantom_stacks(plan, StackPlan(size=options.size, step_mm=4.0), threads=1))
-    vertebrae = crops_of(plan, stacks, crops)
+    stacks, vertebrae = phantoms_of(plan, StackPlan(size=options.size, step_mm=4.0), crops)
     hardware = Hardware(device="cpu", workers=options.workers, threads=options.threads)
     print(f"{options.studies} phantoms, {options.size} pixels, {options.workers} workers, {options.threads} threads")
     print(f"{'system':<18}{'network':<18}{'samples':>8}{'samples/s':>11}{'waiting':>9}")

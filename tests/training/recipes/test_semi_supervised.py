@@ -34,14 +34,14 @@ pytestmark = pytest.mark.slow  # half a minute: some hundred steps, since the to
 
 LUMBAR = LabelSet("lumbar", "any", ("L1", "L2", "L3"), (20, 21, 22))
 NONE = AugmentRange(0.03, 0.0, 0.0, 3.0, 0.0, 0.03)
-FIT = FitConfig(epochs=36, batch=16, learning_rate=0.01, optimizer="adamw", keep="last", clip=1.0)
+FIT = FitConfig(epochs=24, batch=16, learning_rate=0.01, optimizer="adamw", keep="last", clip=1.0)
 RECIPE = SemiSupervised(
     backbone="tiny",
     weights="none",
     dropout=0.0,
     weak=NONE,
     augment=NONE,
-    visibility=replace(FIT, epochs=60),
+    visibility=replace(FIT, epochs=36),
     pretext=replace(FIT, epochs=1, loss=LossPlan("contrastive")),
     fit=replace(FIT, loss=LossPlan("two-heads", positive_weight=4.0), ema=0.9),
 )
@@ -53,7 +53,7 @@ def setting(stacks: StackSet, parts: Parts, shared: Path) -> Setting:
 
 @pytest.fixture(scope="module")
 def lumbar() -> tuple[StackSet, Parts]:
-    stacks = toy_set(18, 18, LUMBAR)
+    stacks = toy_set(32, 32, LUMBAR)
     return stacks, held_out(stacks, (0.2, 0.3))
 
 
@@ -105,14 +105,14 @@ def test_the_page_compares_methods_labels_and_planes_on_the_same_folds(
     table = SemiSupervisedTable(quick, shares=(0.5, 1.0), flips=(0.0, 0.2), planes=("axial", "coronal"), folds=3)
     done = experiment_on(table, lumbar[0], tmp_path, Hardware(device="cpu", threads=1), lambda line: None)
     page = write_semi_supervised(done, tmp_path, "cspine experiment semi-supervised", "toy rings").read_text()
-    assert "PHANTOM: all 18 studies" in page
+    assert "PHANTOM: all 32 studies" in page
     assert "3 folds, grouped by patient" in page
     labels, gains, wrong, planes, levels, slices = (
         list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines()))
         for name in ("labels", "labels_gain", "wrong_labels", "planes", "levels", "slices")
     )
     assert [(row["method"], row["share"]) for row in labels][:2] == [("labels alone", "0.5"), ("labels alone", "1.0")]
-    assert {row["studies"] for row in labels} == {"18"}
+    assert {row["studies"] for row in labels} == {"32"}
     semi = done.answers(SemiCase("semi-supervised", 0.5, 0.0, "axial"))
     alone = done.answers(SemiCase("supervised", 0.5, 0.0, "axial"))
     gain = next(
@@ -124,7 +124,7 @@ def test_the_page_compares_methods_labels_and_planes_on_the_same_folds(
     assert [row["plane"] for row in planes] == ["axial", "coronal", "fused"]
     assert float(planes[2]["auc_levels"]) == pytest.approx(level_auc(done.fused_planes()).value)
     assert [row["level"] for row in levels] == ["any", "L1", "L2", "L3"]
-    assert sum(int(levels[1][k]) for k in ("tn", "fp", "fn", "tp")) == 18
+    assert sum(int(levels[1][k]) for k in ("tn", "fp", "fn", "tp")) == 32
     assert len(slices) == 3 * 12
     assert page.count("data:image/png;base64,") == 1
 
