@@ -17,6 +17,7 @@ def group() -> None:
 app.command("index")(dataset_index.index)
 app.command("filter")(dataset_select.filter_)
 app.command("split")(dataset_select.split)
+app.command("join")(dataset_select.join)
 app.command("check-leaks")(dataset_leaks.check_leaks)
 app.command("folder")(dataset_leaks.folder)
 app.command("submission")(dataset_submission.submission)

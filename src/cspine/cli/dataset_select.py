@@ -1,4 +1,4 @@
-"""`cspine data filter` and `cspine data split`: what is used, and for what."""
+"""`cspine data filter`, `split` and `join`: what is used, and for what."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -135,3 +135,22 @@ def _print_table(rows: "Iterable[Sequence[object]]") -> None:
     for row in cells:
         parts = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
         typer.echo("  ".join(parts).rstrip())
+
+
+def join(
+    out: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="A new folder.")],
+    roots: Annotated[
+        list[Path], typer.Argument(metavar="ROOT...", readable=False, help="Sets in the layout of RSNA 2022.")
+    ],
+    verbose: Verbose = False,
+) -> None:
+    """Make one set of several: labels, boxes, images and masks, linked; of a study in two of them the later counts."""
+    run_command(lambda: _join(out, roots), verbose=verbose)
+
+
+def _join(out: Path, roots: "Sequence[Path]") -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.datasets import join_sets
+
+    typer.echo(printable(f"{out}: {join_sets(roots, out)} studies of {len(roots)} sets"))
+    return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""`cspine serve` and `cspine account`: run the service, and say who may use it."""
+"""`cspine serve`, `account` and `feedback`: run the service, say who may use it, take out what radiologists said."""
 
 import sys
 from importlib import import_module
@@ -22,6 +22,7 @@ Config = Annotated[
 ]
 RoleName = Annotated[str, typer.Option("--role", help="viewer, operator or admin.")]
 
+feedback = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Take out what radiologists answered.")
 account = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Say who may use the service.")
 
 
@@ -67,6 +68,20 @@ def listing(*, config: Config = Path("cspine.toml")) -> None:
 def remove(name: Annotated[str, typer.Argument(metavar="NAME")], *, config: Config = Path("cspine.toml")) -> None:
     """Remove an account and end its sessions."""
     run_command(lambda: _remove(name, config))
+
+
+@feedback.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="A new folder.")],
+    *,
+    config: Config = Path("cspine.toml"),
+) -> None:
+    """Write the studies that radiologists answered in full as a set to train on, in the layout of RSNA 2022.
+
+    Images are de-identified. Trainings take it by --data OUT, or add it to yours: cspine data join, and for the
+    flagship --add-feedback OUT.
+    """
+    run_command(lambda: _export(out, config))
 
 
 def handing_over(config: Path) -> "Callable[[ReceivedStudy], None]":
@@ -132,6 +147,21 @@ def _remove(name: str, config: Path) -> "ExitCode":
 
     _accounts(config).remove(name)
     typer.echo(f"{name} is removed")
+    return ExitCode.DONE
+
+
+def _export(out: Path, config: Path) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.dicom import FACE_WARNING
+
+    service = _service()
+    settings = service.read_config(config)
+    counts = service.write_set(settings, service.open_feedback(settings), out)
+    typer.echo(
+        f"{out}: {counts.studies} studies with {counts.boxes} boxes; {counts.left_out} left out: "
+        "not answered in full, or not single numbered slices"
+    )
+    typer.echo(FACE_WARNING, err=True)
     return ExitCode.DONE
 
 

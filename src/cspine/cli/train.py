@@ -1,5 +1,6 @@
 """`cspine train`: from phantoms and scans to a model bundle. Needs the extra ``train``."""
 
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +72,10 @@ def flagship(
     run: Annotated[
         Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
     ],
+    add_feedback: Annotated[
+        Path | None,
+        typer.Option("--add-feedback", metavar="DIR", help="Train on these, too: what `cspine feedback export` wrote."),
+    ] = None,
     meshes: Annotated[
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy of phantoms besides the procedural one; repeatable."),
@@ -93,12 +98,12 @@ def flagship(
 ) -> None:
     """Train a detector on your own studies: out-of-fold evaluation in DIR/evaluation, the bundle in DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "folds": folds}
-    places = (data, run, bundle)
+    places = (data, add_feedback, run, bundle)
     run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, (workers, threads)), verbose=verbose)
 
 
 def _flagship(
-    places: tuple[Path, Path, Path | None],
+    places: tuple[Path, Path | None, Path, Path | None],
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
     hardware: tuple[int, int],
@@ -109,13 +114,25 @@ def _flagship(
     from cspine.models import default_bundle_path, load_bundle
     from cspine.training import FlagshipRecipe, train_flagship
 
-    data, run, bundle = places
+    data, added, run, bundle = places
+    if added is not None:
+        data = _joined(data, added, run / f"{data.resolve().name}+{added.resolve().name}")
     recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware)
     recipe = recipe.with_anatomies(tuple(str(folder) for folder in meshes))
     begin = load_bundle(bundle or default_bundle_path())
     made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)))
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
     return ExitCode.DONE
+
+
+def _joined(data: Path, added: Path, out: Path) -> Path:
+    """Return the folder of both sets together, made once for a run."""
+    from cspine.datasets import join_sets
+
+    if not (out / "train.csv").exists():
+        shutil.rmtree(out, ignore_errors=True)  # of a run that was killed while it was made
+        typer.echo(printable(f"{join_sets((data, added), out)} studies of {data} and {added} in {out}"))
+    return out
 
 
 def _need_training() -> None:

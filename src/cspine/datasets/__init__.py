@@ -10,6 +10,7 @@ from cspine.datasets.acceptance_folder import AcceptanceStudy, AcceptanceSuite, 
 from cspine.datasets.acceptance_suite import SuiteStudy, acceptance_studies, write_acceptance
 from cspine.datasets.given_answers import read_answer, read_answers, read_readers
 from cspine.datasets.gray import LOW_CONTRAST, WINDOWS, slice_contrast, window_named
+from cspine.datasets.join import join_sets
 from cspine.datasets.known_truth import KnownStudy, described, read_known
 from cspine.datasets.labeled_study import (
     LabeledStudy,
@@ -188,6 +189,7 @@ __all__ = [
     "index_gallery",
     "index_image_folder",
     "index_rsna",
+    "join_sets",
     "label_slices",
     "labeled_studies",
     "labels_of",

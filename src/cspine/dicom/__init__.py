@@ -21,7 +21,7 @@ from cspine.dicom.codes import (
     Code,
 )
 from cspine.dicom.decode import warm_up
-from cspine.dicom.deidentify import FACE_WARNING, deidentified_images, without_patient
+from cspine.dicom.deidentify import FACE_WARNING, deidentified_images, replaced_uid, without_patient
 from cspine.dicom.derived import (
     NOTICE,
     DerivedObject,
@@ -34,6 +34,7 @@ from cspine.dicom.derived import (
 from cspine.dicom.files import sync_folder, translated, write_atomically
 from cspine.dicom.header import LoadedSeries, SliceRef, StudyHeader
 from cspine.dicom.identity import ObjectIdentity, body_offset, checked_uid, identify, is_uid
+from cspine.dicom.images import Image
 from cspine.dicom.pictures import Picture, read_pictures
 from cspine.dicom.query import (
     Level,
@@ -81,6 +82,7 @@ __all__ = [
     "Choice",
     "Code",
     "DerivedObject",
+    "Image",
     "Level",
     "LoadedSeries",
     "NotUsed",
@@ -120,6 +122,7 @@ __all__ = [
     "read_images",
     "read_pictures",
     "refusal",
+    "replaced_uid",
     "resolve_references",
     "retrieve_dataset",
     "scan",

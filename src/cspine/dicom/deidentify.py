@@ -122,7 +122,7 @@ def without_patient(source: Dataset, secret: bytes, name: str) -> Dataset:
             made[keyword] = source[keyword]
     for keyword in _REPLACED_UIDS:
         if source.get(keyword):
-            setattr(made, keyword, _uid(str(source[keyword].value), secret))
+            setattr(made, keyword, replaced_uid(str(source[keyword].value), secret))
     for keyword in _EMPTY:
         setattr(made, keyword, None)
     made.PatientName = made.PatientID = name
@@ -137,14 +137,14 @@ def without_patient(source: Dataset, secret: bytes, name: str) -> Dataset:
     return made
 
 
+def replaced_uid(original: str, secret: bytes) -> UID:
+    """Return a UID of the 2.25 root (PS3.5 B.2) that nobody without the secret can trace back."""
+    digest = hashlib.sha256(secret + original.encode()).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
+
+
 def _basic_profile() -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator = "113100", "DCM"
     code.CodeMeaning = "Basic Application Confidentiality Profile"
     return code
-
-
-def _uid(original: str, secret: bytes) -> UID:
-    """Return a UID of the 2.25 root (PS3.5 B.2) that nobody without the secret can trace back."""
-    digest = hashlib.sha256(secret + original.encode()).digest()
-    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")

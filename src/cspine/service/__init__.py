@@ -3,6 +3,8 @@
 from cspine.service.accounts import Accounts, Actor, Role, open_accounts
 from cspine.service.audit import Audit
 from cspine.service.config import ServiceConfig, config_of, example_config, read_config, settings_table
+from cspine.service.feedback import FeedbackBook, open_feedback
+from cspine.service.feedback_set import SetCounts, write_set
 from cspine.service.parts import Parts, open_parts
 from cspine.service.queue import Failure, Job, JobQueue, RetryPolicy
 from cspine.service.run import run_service
@@ -21,6 +23,7 @@ __all__ = [
     "Announced",
     "Audit",
     "Failure",
+    "FeedbackBook",
     "Job",
     "JobEvent",
     "JobQueue",
@@ -29,6 +32,7 @@ __all__ = [
     "RetryPolicy",
     "Role",
     "ServiceConfig",
+    "SetCounts",
     "Spool",
     "StudyBook",
     "Supervisor",
@@ -42,6 +46,7 @@ __all__ = [
     "example_config",
     "next_state",
     "open_accounts",
+    "open_feedback",
     "open_parts",
     "read_config",
     "run_service",
@@ -49,4 +54,5 @@ __all__ = [
     "settings_table",
     "tidy",
     "urgency",
+    "write_set",
 ]

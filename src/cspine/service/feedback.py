@@ -7,6 +7,7 @@ drawn. The last word on each counts. A study gives labels once every fracture th
 import csv
 import io
 import json
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from sqlalchemy import insert, select
 
 from cspine.domain import CERVICAL, Conflict, InputError, WorldBox
 from cspine.report import RENDERERS
+from cspine.service.config import ServiceConfig
 from cspine.service.database import Clock, Database
 from cspine.service.tables import feedback, jobs, studies
 
 LEVELS = tuple(vertebra.name for vertebra in CERVICAL)
 NOTE_LIMIT = 2000
 DAY_S = 86400.0
+TRAIN, BOXES = "train.csv", "train_bounding_boxes.csv"
 _TRAIN_HEAD = ("StudyInstanceUID", "patient_overall", *LEVELS)
 _BOXES_HEAD = ("StudyInstanceUID", "x", "y", "width", "height", "slice_number")
 
@@ -114,25 +117,28 @@ class FeedbackBook:
         with self._database.read() as connection:
             return [r._asdict() for r in connection.execute(select(feedback).where(same).order_by(feedback.c.id))]
 
+    def labeled(self) -> tuple[list["Labeled"], int]:
+        """Return the studies that were answered in full, by UID, and how many others were answered in part."""
+        found, left_out = [], 0
+        for row in self._answered():
+            findings = self._findings(row)
+            said = latest(self.of(row))
+            if row["study_uid"] and is_complete(findings, said):
+                labels = tuple(level_labels(findings, said))
+                found.append(Labeled(row, labels, tuple(self._box_rows(row, findings, said))))
+            else:
+                left_out += 1
+        return found, left_out
+
     def export(self) -> tuple[bytes, dict[str, int]]:
         """Return a zip with ``train.csv`` and ``train_bounding_boxes.csv``, and how many studies are in or left out."""
-        train: list[tuple[object, ...]] = []
-        boxes: list[tuple[object, ...]] = []
-        left_out = 0
-        for row in self._answered():
-            found = self._findings(row)
-            said = latest(self.of(row))
-            if not row["study_uid"] or not is_complete(found, said):
-                left_out += 1
-                continue
-            labels = level_labels(found, said)
-            train.append((row["study_uid"], int(any(labels)), *map(int, labels)))
-            boxes += [(row["study_uid"], *cells) for cells in self._box_rows(row, found, said)]
+        found, left_out = self.labeled()
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("train.csv", _csv(_TRAIN_HEAD, train))
-            archive.writestr("train_bounding_boxes.csv", _csv(_BOXES_HEAD, boxes))
-        return made.getvalue(), {"studies": len(train), "boxes": len(boxes), "left_out": left_out}
+            for name, table in tables({one.row["study_uid"]: one for one in found}).items():
+                archive.writestr(name, table)
+        boxes = sum(len(one.boxes) for one in found)
+        return made.getvalue(), {"studies": len(found), "boxes": boxes, "left_out": left_out}
 
     def agreement(self) -> list[dict[str, Any]]:
         """Return, day by day, how many locations were answered and how many of them confirmed, redrawn or rejected."""
@@ -172,6 +178,37 @@ class FeedbackBook:
         except OSError as error:
             raise Conflict(f"the images of study {row['id']} are not there any more") from error
         return [cells for box in fracture_boxes(found, said) for cells in box_cells(slices, box)]
+
+
+def open_feedback(config: ServiceConfig) -> FeedbackBook:
+    """Open what was said in a service, running or not; raises as `Database`."""
+    return FeedbackBook(Database(config.url), time.time, config.studies_dir)
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """A study that was answered in full.
+
+    Attributes
+    ----------
+    row
+        Of the table of studies.
+    levels
+        For C1 … C7 whether it is fractured.
+    boxes
+        (x, y, width, height, slice_number) of each slice that a fracture crosses.
+    """
+
+    row: Mapping[str, Any]
+    levels: tuple[bool, ...]
+    boxes: tuple[tuple[object, ...], ...]
+
+
+def tables(labeled: Mapping[str, Labeled]) -> dict[str, str]:
+    """Return the tables of RSNA 2022 of some studies, each under the UID that it goes by."""
+    train = [(uid, int(any(one.levels)), *map(int, one.levels)) for uid, one in labeled.items()]
+    boxes = [(uid, *cells) for uid, one in labeled.items() for cells in one.boxes]
+    return {TRAIN: _csv(_TRAIN_HEAD, train), BOXES: _csv(_BOXES_HEAD, boxes)}
 
 
 Latest = Mapping[tuple[str, int | None], Mapping[str, Any]]
