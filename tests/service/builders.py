@@ -12,7 +12,18 @@ from fastapi.testclient import TestClient
 
 from cspine.dicom import StudyHeader, write_ct_series
 from cspine.domain import Analysis, Box, Decision, Flag, FlagCode, Location, OutOfScope, Vertebra, Volume, WorldBox
-from cspine.service import Accounts, Parts, Role, ServiceConfig, Watch, Worker, check_room, create_app, open_parts
+from cspine.service import (
+    Accounts,
+    Parts,
+    Role,
+    ServiceConfig,
+    Watch,
+    Worker,
+    analysis,
+    check_room,
+    create_app,
+    open_parts,
+)
 from tests.models.coded import coded_case
 from tests.workflow.oracle import SPACING_MM, Oracle
 
@@ -161,7 +172,7 @@ def make_place(folder: Path, **settings: object) -> Place:
     check_room(config)
     clock, teller = Clock(), Teller()
     parts = open_parts(config, BUNDLE, clock)
-    worker = Worker(config, parts, lambda: teller, Watch())
+    worker = Worker(config, parts, analysis(config, parts, lambda: teller), Watch())
     return Place(config, parts, clock, teller, worker, Accounts(config, parts.database, clock))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from cspine.domain import Vertebra
-from cspine.service import ServiceConfig, Supervisor, Watch, Worker, open_parts
+from cspine.service import ServiceConfig, Supervisor, Watch, Worker, analysis, open_parts
 from cspine.service.tables import outbox
 from tests.service.builders import BUNDLE, Teller, make_place, write_neck
 
@@ -57,7 +57,7 @@ class SlowTeller(Teller):
 def quick_worker(config: ServiceConfig, parent: int) -> None:
     """Be a worker that analyzes in no time."""
     parts = open_parts(config, BUNDLE)
-    Worker(config, parts, lambda: SlowTeller((Vertebra.C5,)), Watch()).run(threading.Event())
+    Worker(config, parts, analysis(config, parts, lambda: SlowTeller((Vertebra.C5,))), Watch()).run(threading.Event())
 
 
 def kill_workers(folder: Path, kills: int, studies: int, seed: int = 0) -> Counted:
@@ -65,7 +65,7 @@ def kill_workers(folder: Path, kills: int, studies: int, seed: int = 0) -> Count
     place = make_place(folder, workers=2, **SETTINGS)
     parts = open_parts(place.config, BUNDLE)  # with the real time
     multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
-    supervisor = Supervisor(place.config, quick_worker, "forkserver", 0.05)
+    supervisor = Supervisor(place.config, (quick_worker, quick_worker), "forkserver", 0.05)
     rng, killed, sent = random.Random(seed), 0, 0
     supervisor.start()
     try:

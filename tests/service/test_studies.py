@@ -5,7 +5,7 @@ import pytest
 from cspine.dicom import StudyHeader
 from cspine.domain import Decision, NotFound
 from cspine.service import Failure, JobState, Urgency, urgency
-from cspine.service.studies import NewStudy, Result
+from cspine.service.studies import ANALYZE, NewStudy, Result
 
 
 def _add(place, name: str, uid: str = "") -> str:
@@ -16,7 +16,7 @@ def _add(place, name: str, uid: str = "") -> str:
 
 
 def _end(place, decision: Decision | None, failure: str = "") -> None:
-    job = place.parts.queue.claim("w")
+    job = place.parts.queue.claim("w", (ANALYZE,))
     if failure:
         place.parts.queue.refuse(job, Failure("NoImages", failure))
         return

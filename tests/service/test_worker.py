@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from cspine.domain import Unreachable, Vertebra
-from cspine.service import tidy
+from cspine.service import Role, tidy
 from cspine.service.shown import GEOMETRY, ShownVolume, level_outlines
 from cspine.service.windows import preset
-from tests.service.builders import make_place, neck, write_neck, zipped
+from tests.service.builders import make_place, neck, sent, write_neck, zipped
 from tests.workflow.oracle import write_slab
 
 
@@ -115,15 +115,17 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_upload_is_refused_and_leaves_nothing_behind(place, tmp_path, name):
     content, message = HOSTILE[name]
-    _take_bytes(place, content, tmp_path)
-    before = sorted(tmp_path.rglob("*.dcm"))
+    client = place.client(Role.OPERATOR)
+    upload = sent(client, content)
+    before = {path for path in tmp_path.rglob("*") if path.is_file() and place.config.spool_dir not in path.parents}
     place.work()
-    (upload,) = place.parts.spool.open_or_refused()
-    assert upload["state"] == "refused"
-    assert message in upload["error"]
-    assert str(tmp_path) not in upload["error"]
-    assert place.parts.book.worklist() == []
-    assert sorted(tmp_path.rglob("*.dcm")) == before == []
+    told = client.get(f"/api/uploads/{upload}").json()
+    assert told["state"] == "refused"
+    assert message in told["error"]
+    assert str(tmp_path) not in told["error"]
+    assert client.get("/api/studies").json()["studies"] == []
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert not list(Path("/etc").glob("outside.dcm"))
     assert list(place.config.spool_dir.iterdir()) == []
     assert list(place.config.studies_dir.iterdir()) == []
 
@@ -156,7 +158,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_job_back(place, tmp_path):
     assert _only(place)["state"] == "done"
 
 
-def test_a_job_that_takes_too_long_ends_its_worker(tmp_path):
+def test_a_job_that_takes_too_long_ends_its_worker(tmp_path, monkeypatch):
     place = make_place(tmp_path, job_timeout_s=0.01)
     left, gone = [], threading.Event()
 
@@ -171,7 +173,7 @@ def test_a_job_that_takes_too_long_ends_its_worker(tmp_path):
             assert gone.wait(20)
             raise Unreachable("ended")
 
-    place.worker._make = Slow
+    monkeypatch.setattr(place.worker._duties["analyze"], "_make", Slow)
     _take(place, write_neck(tmp_path / "in"))
     place.work()
     assert set(left) == {71}

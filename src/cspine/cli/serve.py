@@ -93,11 +93,8 @@ def handing_over(config: Path) -> "Callable[[ReceivedStudy], None]":
     settings = service.read_config(config)
     service.check_room(settings)
     parts = service.open_parts(settings, service.bundle_of(settings).id)
-
-    def hand_over(study: "ReceivedStudy") -> None:
-        parts.spool.take_folder(study.folder, "listen")
-
-    return hand_over
+    taking: Callable[[ReceivedStudy], None] = service.handing_over(parts)
+    return taking
 
 
 def _serve(config: Path) -> "ExitCode":

@@ -10,8 +10,10 @@ from typing import Any
 
 from cspine.domain import ConfigError, RenderError
 from cspine.report import check_kind
+from cspine.workflow import has_dicom
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+LAST_PORT = 65_535
 
 
 # What each setting means: the documentation's table.
@@ -46,6 +48,22 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "mail_port": "Its port.",
         "mail_from": "Sender of mails.",
         "mail_to": "Receivers of mails.",
+        "receive_port": "Port on which studies are received by DICOM (C-STORE); 0: none.",
+        "receive_host": "Address to receive on.",
+        "receive_ae_title": "Our AE title, for receiving.",
+        "receive_from": "Networks that may send, such as 10.1.0.0/16; empty: this machine only.",
+        "receive_callers": "AE titles that may send; empty: any.",
+        "receive_associations": "Most associations at a time.",
+        "receive_quiet_s": "A study is complete when nothing of it has come for so long.",
+        "receive_max_gib": "Most that is kept of what was received; beyond it senders are told A700.",
+        "receive_keep_days": "What was received and taken over is kept so long, for slices that come late.",
+        "receive_tls_certificate": "PEM file of the certificate chain for receiving by TLS.",
+        "receive_tls_key": "PEM file of its key.",
+        "receive_tls_ca": "PEM file of the authority that senders must have a certificate from.",
+        "send_to": "Archive that every result is sent to, as dicomweb://HOST/PATH or dimse://HOST/TITLE; empty: none.",
+        "send_access": "Access file of the archive: TOML with token, or user and password, or certificates.",
+        "send_attempts": "A result that the archive does not take is sent this often before it is given up.",
+        "send_wait_max_s": "Longest wait between two of these attempts.",
     }
 )
 
@@ -89,6 +107,22 @@ class ServiceConfig:
     mail_port: int = 25
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
+    receive_port: int = 0
+    receive_host: str = "127.0.0.1"
+    receive_ae_title: str = "CSPINE"
+    receive_from: tuple[str, ...] = ()
+    receive_callers: tuple[str, ...] = ()
+    receive_associations: int = 8
+    receive_quiet_s: float = 30.0
+    receive_max_gib: int = 200
+    receive_keep_days: float = 2.0
+    receive_tls_certificate: Path | None = None
+    receive_tls_key: Path | None = None
+    receive_tls_ca: Path | None = None
+    send_to: str = ""
+    send_access: Path | None = None
+    send_attempts: int = 300
+    send_wait_max_s: float = 900.0
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -108,6 +142,8 @@ class ServiceConfig:
             )
         if self.mail_host and not (self.mail_from and self.mail_to):
             raise ConfigError("mail_host is set; mail_from and mail_to are needed, too")
+        if self.send_to and not has_dicom(self.kinds):
+            raise ConfigError(f"send_to is set, and kinds is {list(self.kinds)}; dicom must be among them")
         if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
             raise ConfigError(f"webhook_url is {self.webhook_url!r}; it must begin with http:// or https://")
 
@@ -127,6 +163,11 @@ class ServiceConfig:
         return self.data_dir / "spool"
 
     @property
+    def inbox_dir(self) -> Path:
+        """Where received objects are until their study is complete, and some days longer."""
+        return self.data_dir / "inbox"
+
+    @property
     def secure(self) -> bool:
         """Whether browsers reach the service by https."""
         return self.tls_certificate is not None or self.behind_proxy
@@ -137,7 +178,7 @@ class ServiceConfig:
         return (*LOCAL_HOSTS, *self.allowed_hosts)
 
     def _check_numbers(self) -> None:
-        least = {"port": 0, "threads": 0, "min_free_mib": 0, "retry_first_s": 0}
+        least = {"port": 0, "threads": 0, "min_free_mib": 0, "retry_first_s": 0, "receive_port": 0}
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -147,8 +188,9 @@ class ServiceConfig:
                     raise ConfigError(f"{one.name} is {value}; it must be at least {least[one.name]}")
             elif value <= 0:
                 raise ConfigError(f"{one.name} is {value}; it must be above 0")
-        if self.port > 65535:
-            raise ConfigError(f"port is {self.port}; it must be at most 65535")
+        for name in ("port", "receive_port"):
+            if getattr(self, name) > LAST_PORT:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most {LAST_PORT}")
 
 
 def read_config(path: Path) -> ServiceConfig:

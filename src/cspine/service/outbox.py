@@ -24,7 +24,8 @@ from cspine.domain import Unreachable
 from cspine.service.config import ServiceConfig
 from cspine.service.database import Clock, Database
 from cspine.service.queue import Failure, Job
-from cspine.service.studies import ANALYZE
+from cspine.service.states import JobState
+from cspine.service.studies import ANALYZE, SEND
 from cspine.service.tables import outbox, studies
 from cspine.workflow import Failed, attempt
 
@@ -45,13 +46,13 @@ class Outbox:
 
     def announce(self, connection: Connection, job: Job, failure: Failure | None) -> None:
         """Write the announcements of a job's end, within the transaction that ends it."""
-        if job.kind != ANALYZE:
+        if not (job.kind == ANALYZE or (job.kind == SEND and job.state is JobState.FAILED)):
             return
         row = connection.execute(select(studies).where(studies.c.id == job.subject)).first()
         if row is None:
             return
         payload = {
-            "event": "study." + job.state.value,
+            "event": ("study." if job.kind == ANALYZE else "sending.") + job.state.value,
             "key": f"{job.id}-{job.attempt}",
             "study": row.id,
             "study_instance_uid": row.study_uid,
@@ -124,7 +125,7 @@ def mail(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
     """Send an announcement as a mail; raises `Unreachable` when the server refuses it."""
     message = EmailMessage()
     message["From"], message["To"] = config.mail_from, ", ".join(config.mail_to)
-    message["Subject"] = f"cspine: {payload['decision'] or payload['event'].removeprefix('study.')}"
+    message["Subject"] = f"cspine: {payload['decision'] or payload['event'].replace('study.', '').replace('.', ' ')}"
     message["Message-ID"] = f"<{payload['key']}@cspine>"
     message.set_content(f"Study {payload['study']} in the worklist. Research use only, not a medical device.\n")
     try:

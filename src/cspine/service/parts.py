@@ -8,7 +8,7 @@ from cspine.service.database import Clock, Database
 from cspine.service.outbox import Outbox
 from cspine.service.queue import JobQueue, RetryPolicy
 from cspine.service.spool import Spool
-from cspine.service.studies import StudyBook
+from cspine.service.studies import SEND, StudyBook
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def open_parts(config: ServiceConfig, bundle: str, clock: Clock = time.time) -> 
     """
     database = Database(config.url)
     policy = RetryPolicy(config.max_attempts, config.retry_first_s, config.lease_s)
+    patient = RetryPolicy(config.send_attempts, config.retry_first_s, config.lease_s, config.send_wait_max_s)
     box = Outbox(config, database, clock)
-    queue = JobQueue(database, clock, policy, box.announce)
+    queue = JobQueue(database, clock, policy, box.announce, {SEND: patient})
     book = StudyBook(database, queue, clock)
     return Parts(database, queue, book, Spool(config, database, queue, clock), box, bundle, clock)

@@ -6,8 +6,9 @@ from the dead changes nothing. How a job ended and what follows from it (the res
 announcement) are written together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
@@ -28,7 +29,7 @@ class Job:
     Attributes
     ----------
     kind
-        ``"sort"`` an upload into studies, or ``"analyze"`` a study.
+        ``"sort"`` an upload into studies, ``"analyze"`` a study, or ``"send"`` its result.
     subject
         The upload or the study.
     bundle
@@ -69,15 +70,22 @@ class Failure:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often, and how long between."""
+    """How often, and how long between.
+
+    Attributes
+    ----------
+    longest_s
+        The doubling of the waits ends there.
+    """
 
     max_attempts: int = 3
     first_s: float = 5.0
     lease_s: float = 30.0
+    longest_s: float = 3600.0
 
     def wait_s(self, attempt: int) -> float:
         """Return the wait after a failed attempt; it doubles."""
-        return float(self.first_s * 2 ** max(0, attempt - 1))
+        return float(min(self.longest_s, self.first_s * 2 ** min(30, max(0, attempt - 1))))
 
 
 class JobQueue:
@@ -87,6 +95,8 @@ class JobQueue:
     ----------
     on_end
         Called within the transaction that ends a job.
+    policies
+        Of kinds of jobs that are tried in another way.
     """
 
     def __init__(
@@ -95,8 +105,10 @@ class JobQueue:
         clock: Clock,
         policy: RetryPolicy,
         on_end: Callable[[Connection, Job, Failure | None], None] = lambda connection, job, failure: None,
+        policies: Mapping[str, RetryPolicy] = MappingProxyType({}),
     ) -> None:
         self._database, self._clock, self._policy, self._on_end = database, clock, policy, on_end
+        self._policies = policies
 
     def add(self, connection: Connection, kind: str, subject: str, bundle: str = "") -> int:
         """Put a job into the queue within a transaction; the same job a second time is the first one."""
@@ -109,12 +121,14 @@ class JobQueue:
         made = connection.execute(insert(jobs).values(**values, attempt=0, created_at=now, run_after=now))
         return int((made.inserted_primary_key or (0,))[0])
 
-    def claim(self, worker: str) -> Job | None:
-        """Take the next job, or return ``None``. Sorting goes before analyzing, then who came first."""
+    def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
+        """Take the next job of some kinds, or return ``None``. Sorting goes before analyzing, then who came first."""
         now = self._clock()
         with self._database.write() as connection:
             self._expire(connection, now)
-            ready = and_(jobs.c.state.in_([s.value for s in CLAIMABLE]), jobs.c.run_after <= now)
+            ready = and_(
+                jobs.c.state.in_([s.value for s in CLAIMABLE]), jobs.c.run_after <= now, jobs.c.kind.in_(kinds)
+            )
             order = (jobs.c.kind.desc(), jobs.c.created_at, jobs.c.id)
             query = select(jobs).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
             row = connection.execute(query).first()
@@ -195,10 +209,11 @@ class JobQueue:
             self._trip(connection, _job(row), JobEvent.EXPIRE, Failure(WORKER_LOST, told))
 
     def _trip(self, connection: Connection, job: Job, event: JobEvent, failure: Failure) -> None:
-        if job.attempt >= self._policy.max_attempts:
+        policy = self._policies.get(job.kind, self._policy)
+        if job.attempt >= policy.max_attempts:
             self._fail(connection, job, JobEvent.GIVE_UP, failure)
             return
-        later = {"run_after": self._clock() + self._policy.wait_s(job.attempt), "lease_until": None, "worker": None}
+        later = {"run_after": self._clock() + policy.wait_s(job.attempt), "lease_until": None, "worker": None}
         self._move(connection, job, event, later | _told(failure))
 
     def _fail(self, connection: Connection, job: Job, event: JobEvent, failure: Failure) -> None:

@@ -1,6 +1,5 @@
 """Run web and workers until asked to stop."""
 
-import logging
 import threading
 from collections.abc import Callable
 
@@ -10,7 +9,8 @@ from cspine.domain import ConfigError
 from cspine.service.accounts import Accounts
 from cspine.service.config import ServiceConfig
 from cspine.service.parts import open_parts
-from cspine.service.supervise import Supervisor, bundle_of, check_room
+from cspine.service.staff import bundle_of, log_to_terminal, staff_of
+from cspine.service.supervise import Supervisor, check_room
 from cspine.service.tidy import tidy
 from cspine.service.web import create_app
 
@@ -37,8 +37,8 @@ def run_service(config: ServiceConfig, say: Say) -> None:
     if not Accounts(config, parts.database, parts.clock).listed():
         say("there is no account yet: make one with  cspine account add NAME --role admin --config FILE")
     app = create_app(config, parts)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    supervisor = Supervisor(config)
+    log_to_terminal()
+    supervisor = Supervisor(config, staff_of(config))
     supervisor.start()
     stop = threading.Event()
     announcer = threading.Thread(target=parts.outbox.run, args=(stop,), daemon=True)
@@ -46,6 +46,10 @@ def run_service(config: ServiceConfig, say: Say) -> None:
     try:
         scheme = "https" if config.tls_certificate else "http"
         say(f"cspine serves on {scheme}://{config.host}:{config.port} with {config.workers} worker(s); Ctrl-C stops it")
+        if config.receive_port:
+            say(f"{config.receive_ae_title} receives studies on {config.receive_host}:{config.receive_port}")
+        if config.send_to:
+            say(f"results go to {config.send_to}")
         _serve(app, config)
     finally:
         stop.set()
@@ -72,4 +76,6 @@ def _serve(app: object, config: ServiceConfig) -> None:
     try:
         server.run()
     except SystemExit as error:
+        if server.started:
+            return  # asked to stop by a signal
         raise ConfigError(f"{config.host}:{config.port} cannot be listened on; is another service there?") from error

@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,12 @@ class Spool:
         Rejected
             Not enough room on the disk.
         """
-        self._check(announced)
-        upload_id = secrets.token_hex(16)
-        self._make(self._config.spool_dir / upload_id)
-        values = {"id": upload_id, "actor": actor, "files": announced.files, "total_bytes": announced.total_bytes}
-        with self._database.write() as connection:
-            connection.execute(insert(uploads).values(**values, created_at=self._clock()))
-        return upload_id
+        limit = self._config.max_upload_mib * MIB
+        if not 0 < announced.files <= self._config.max_files:
+            raise TooLarge(f"{announced.files} files; an upload has 1 … {self._config.max_files}")
+        if not 0 <= announced.total_bytes <= limit:
+            raise TooLarge(f"{announced.total_bytes} bytes; an upload has at most {limit}")
+        return self._begin(announced, actor)
 
     def open_file(self, upload_id: str, number: int, offset: int) -> tuple[int, int]:
         """Return a descriptor to append to a file of an upload, and how many bytes the upload may still grow.
@@ -81,8 +80,13 @@ class Spool:
         folder = self._config.spool_dir / upload_id
         return {int(path.name[:6]): path.stat().st_size for path in sorted(folder.glob("[0-9]*")) if path.is_file()}
 
-    def finish(self, upload_id: str) -> None:
+    def finish(self, upload_id: str, arrived_at: float | None = None) -> None:
         """Check that everything came, and queue the upload to be sorted into studies; a second time changes nothing.
+
+        Parameters
+        ----------
+        arrived_at
+            When its last byte came, if that was not now.
 
         Raises
         ------
@@ -98,20 +102,31 @@ class Spool:
                 f"upload {upload_id} is not complete: {len(got)} of {row['files']} files, "
                 f"{sum(got.values())} of {row['total_bytes']} bytes have come"
             )
+        finished = {"finished_at": self._clock() if arrived_at is None else arrived_at}
         with self._database.write() as connection:
-            connection.execute(update(uploads).where(uploads.c.id == upload_id).values(finished_at=self._clock()))
+            connection.execute(update(uploads).where(uploads.c.id == upload_id).values(**finished))
             self._queue.add(connection, SORT, upload_id)
 
     def take_folder(self, folder: Path, actor: str) -> str:
-        """Take the files of a folder as one finished upload, for what arrives without HTTP.
+        """Take all files below a folder; see `take_files`."""
+        return self.take_files([path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()], actor)
+
+    def take_files(self, paths: Iterable[Path], actor: str, arrived_at: float | None = None) -> str:
+        """Take files as one finished upload, for what arrives without HTTP.
 
         The files stay where they are, and must not change: where both are on one disk they are linked, else copied.
+        What bounds uploads does not bound them: their receiver has bounds of its own. See `finish` for `arrived_at`.
+
+        Raises
+        ------
+        Rejected, Unreachable
+            Not enough room on the disk, or it cannot be written.
         """
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-        upload_id = self.begin(Announced(len(files), sum(path.stat().st_size for path in files)), actor)
+        files = sorted(paths)
+        upload_id = self._begin(Announced(len(files), sum(path.stat().st_size for path in files)), actor)
         for number, path in enumerate(files):
             _link_or_copy(path, self._config.spool_dir / upload_id / f"{number:06d}")
-        self.finish(upload_id)
+        self.finish(upload_id, arrived_at)
         return upload_id
 
     def status(self, upload_id: str) -> dict[str, Any]:
@@ -147,16 +162,20 @@ class Spool:
         """Remove the files of an upload."""
         shutil.rmtree(self._config.spool_dir / upload_id, ignore_errors=True)
 
-    def _check(self, announced: Announced) -> None:
-        limit = self._config.max_upload_mib * MIB
-        if not 0 < announced.files <= self._config.max_files:
-            raise TooLarge(f"{announced.files} files; an upload has 1 … {self._config.max_files}")
-        if not 0 <= announced.total_bytes <= limit:
-            raise TooLarge(f"{announced.total_bytes} bytes; an upload has at most {limit}")
+    def _begin(self, announced: Announced, actor: str) -> str:
+        self._check_room(announced.total_bytes)
+        upload_id = secrets.token_hex(16)
+        self._make(self._config.spool_dir / upload_id)
+        values = {"id": upload_id, "actor": actor, "files": announced.files, "total_bytes": announced.total_bytes}
+        with self._database.write() as connection:
+            connection.execute(insert(uploads).values(**values, created_at=self._clock()))
+        return upload_id
+
+    def _check_room(self, total_bytes: int) -> None:
         self._make(self._config.spool_dir)
         free = shutil.disk_usage(self._config.spool_dir).free
         # The files are copied once into their studies, and results need room, too.
-        needed = 2 * announced.total_bytes + self._config.min_free_mib * MIB
+        needed = 2 * total_bytes + self._config.min_free_mib * MIB
         if needed > free:
             raise Rejected(f"the disk has {free} free bytes; this upload needs {needed}", status="ENOSPC")
 

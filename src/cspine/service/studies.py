@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cspine.dicom import StudyHeader
-from cspine.domain import Decision, NotFound
+from cspine.domain import Conflict, Decision, NotFound
 from cspine.service.database import Clock, Database
 from cspine.service.queue import JobQueue
 from cspine.service.states import JobState
 from cspine.service.tables import jobs, studies, uploads
 
-ANALYZE = "analyze"
+ANALYZE, SEND = "analyze", "send"
 SHOWN_LIMIT = 500
 # What the worklist says of a patient.
 _HEADER_FIELDS = (
@@ -30,6 +30,9 @@ _HEADER_FIELDS = (
     "series_description",
     "is_phantom",
 )
+
+# How far a result is on its way to the archive.
+_SENDING_FIELDS = ("state", "attempt", "error", "run_after", "ended_at")
 
 
 class Urgency(IntEnum):
@@ -117,6 +120,21 @@ class StudyBook:
             job_id = self._queue.add(connection, ANALYZE, study_id, bundle)
             connection.execute(update(studies).where(studies.c.id == study_id).values(job_id=job_id))
 
+    def send_again(self, study_id: str) -> None:
+        """Queue the sending of a result again that was given up.
+
+        Raises
+        ------
+        NotFound, Conflict
+            No such study; nothing of it is sent to an archive, or the sending goes on or is done.
+        """
+        mine = and_(jobs.c.kind == SEND, jobs.c.subject == study_id, jobs.c.bundle == self.row(study_id)["bundle"])
+        with self._database.read() as connection:
+            number = connection.execute(select(jobs.c.id).where(mine)).scalar()
+        if number is None:
+            raise Conflict(f"the result of study {study_id} is not one that is sent to an archive")
+        self._queue.retry(number)
+
     def set_result(self, connection: Connection, study_id: str, result: Result) -> None:
         """Note a result within the transaction that ends its job."""
         values = asdict(result) | {"decision": result.decision.value, "resulted_at": self._clock()}
@@ -157,7 +175,8 @@ class StudyBook:
         row = self.row(study_id)
         with self._database.write() as connection:
             connection.execute(studies.delete().where(studies.c.id == study_id))
-            connection.execute(jobs.delete().where(and_(jobs.c.kind == ANALYZE, jobs.c.subject == row["id"])))
+            about = and_(jobs.c.kind.in_((ANALYZE, SEND)), jobs.c.subject == row["id"])
+            connection.execute(jobs.delete().where(about))
 
     def known(self) -> set[str]:
         """Return the identities of all studies."""
@@ -187,10 +206,15 @@ def urgency(state: JobState, decision: Decision | None) -> Urgency:
 
 def _joined() -> Any:
     job = [getattr(jobs.c, name) for name in ("bundle", "state", "attempt", "stage", "share", "error_kind", "error")]
-    return select(studies, *job).join(jobs, jobs.c.id == studies.c.job_id)
+    sends = jobs.alias()
+    sending = [getattr(sends.c, name).label(f"sending_{name}") for name in _SENDING_FIELDS]
+    same = and_(sends.c.kind == SEND, sends.c.subject == studies.c.id, sends.c.bundle == jobs.c.bundle)
+    return select(studies, *job, *sending).join(jobs, jobs.c.id == studies.c.job_id).outerjoin(sends, same)
 
 
 def _plain(row: Row[Any]) -> dict[str, Any]:
     values = row._asdict()
+    sending = {name: values.pop(f"sending_{name}") for name in _SENDING_FIELDS}
+    values["sending"] = sending if sending["state"] else None
     decision = Decision(values["decision"]) if values["decision"] else None
     return {**values, "urgency": int(urgency(JobState(values["state"]), decision))}

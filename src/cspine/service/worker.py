@@ -10,33 +10,23 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 from cspine.domain import Conflict, CspineError, InputError, StoreError
-from cspine.service.analyzing import Attempt, analyze_study, drop_results
 from cspine.service.config import ServiceConfig
+from cspine.service.duties import Duty
 from cspine.service.parts import Parts
 from cspine.service.queue import Failure, Job
-from cspine.service.sorting import SortLimits, sort_upload
 from cspine.service.spool import SORT
-from cspine.service.studies import ANALYZE
-from cspine.workflow import Analyzing, Failed, Progress, attempt
+from cspine.workflow import Failed, Progress, attempt
 
 POLL_S = 0.5
 SAID_EVERY_S = 0.4
 EXIT_ORPHAN, EXIT_TOO_LONG = 70, 71
 
 _log = logging.getLogger("cspine.service")
-
-
-class MakeAnalyzer(Protocol):
-    """Makes what analyzes, once it is needed."""
-
-    def __call__(self) -> Analyzing:
-        """Return it."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +50,12 @@ class Worker:
 
     Parameters
     ----------
-    make_analyzer
-        Called when the first study comes.
+    duties
+        What is done for each kind of jobs; other kinds are left to other workers.
     """
 
-    def __init__(self, config: ServiceConfig, parts: Parts, make_analyzer: MakeAnalyzer, watch: Watch) -> None:
-        self._config, self._parts, self._make, self._watch = config, parts, make_analyzer, watch
-        self._analyzer: Analyzing | None = None
+    def __init__(self, config: ServiceConfig, parts: Parts, duties: Mapping[str, Duty], watch: Watch) -> None:
+        self._config, self._parts, self._duties, self._watch = config, parts, duties, watch
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def run(self, stop: threading.Event) -> None:
@@ -77,13 +66,13 @@ class Worker:
 
     def run_once(self) -> bool:
         """Do one job; return whether there was one."""
-        job = self._parts.queue.claim(self.name)
+        job = self._parts.queue.claim(self.name, self._duties)
         if job is None:
             return False
         finished = False
         try:
             with self._renewing(job) as progress:
-                ended = attempt(lambda: self._do(job, progress))
+                ended = attempt(lambda: self._duties[job.kind](job, progress))
             if isinstance(ended, Failed):
                 self._note(job, ended)
             finished = True
@@ -100,35 +89,6 @@ class Worker:
             _log.warning("worker %s: %s", self.name, type(ended.error).__name__)
             return False
         return ended.value
-
-    def _do(self, job: Job, progress: Progress) -> None:
-        if job.kind == SORT:
-            self._sort(job, progress)
-        elif job.kind == ANALYZE:
-            self._analyze(job, progress)
-        else:
-            raise InputError(f"job {job.id} is of the unknown kind {job.kind!r}")
-
-    def _sort(self, job: Job, progress: Progress) -> None:
-        limits = SortLimits(self._parts.bundle, self._config.max_files)
-        folder = self._config.spool_dir / job.subject
-        number = sort_upload(folder, self._config.studies_dir, self._parts.book, limits, progress)
-        self._parts.queue.succeed(job, lambda connection: None)
-        self._parts.spool.discard(job.subject)
-        _log.info("upload %s: %d studies", job.subject, number)
-
-    def _analyze(self, job: Job, progress: Progress) -> None:
-        folder = self._config.studies_dir / job.subject
-        drop_results(folder, self._parts.book.row(job.subject)["result"])
-        if self._analyzer is None:
-            progress("load the networks", 0.0)
-            self._analyzer = self._make()
-        trying = Attempt(folder, job.id, job.attempt, secrets.token_hex(4))
-        _, result = analyze_study(trying, self._analyzer, self._config.kinds, progress)
-        book = self._parts.book
-        self._parts.queue.succeed(job, lambda connection: book.set_result(connection, job.subject, result))
-        drop_results(folder, result.folder)
-        _log.info("study %s: %s", job.subject, result.decision)
 
     def _note(self, job: Job, failed: Failed) -> None:
         """Write down how a job ended: the input is at fault, or something that may pass."""

@@ -1,7 +1,7 @@
 """The only place that composes read, analyze, render and send."""
 
 from cspine.workflow.acceptance import UnderTest, run_acceptance
-from cspine.workflow.archive import DICOM_GROUP, has_dicom, send_folder, send_results
+from cspine.workflow.archive import DICOM_GROUP, dicom_results, has_dicom, send_folder, send_results
 from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
 from cspine.workflow.demo import DemoResult, demo_spec, run_demo
 from cspine.workflow.detector import (
@@ -41,6 +41,7 @@ __all__ = [
     "answered_by_findings",
     "attempt",
     "demo_spec",
+    "dicom_results",
     "has_dicom",
     "make_evaluation_cases",
     "no_progress",

@@ -48,13 +48,18 @@ def send_folder(folder: Path, archive: RemoteStore) -> tuple[Receipt, ...]:
     StoreError
         The archive does not take them.
     """
-    try:
-        documents = {name: (folder / name).read_bytes() for name in _NAMES if (folder / name).is_file()}
-    except OSError as error:
-        raise Unreachable(f"{error.filename}: cannot be read: {error.strerror or error}") from error
+    documents = dicom_results(folder)
     if not documents:
         raise NoImages(f"{folder} holds no DICOM result; those are called {', '.join(_NAMES)}")
     return _sent(documents, archive, folder)
+
+
+def dicom_results(folder: Path) -> dict[str, bytes]:
+    """Return the DICOM results that lie in a folder, by name; raises `Unreachable` when it cannot be read."""
+    try:
+        return {name: (folder / name).read_bytes() for name in _NAMES if (folder / name).is_file()}
+    except OSError as error:
+        raise Unreachable(f"{error.filename}: cannot be read: {error.strerror or error}") from error
 
 
 def _sent(documents: dict[str, bytes], archive: RemoteStore, folder: Path) -> tuple[Receipt, ...]:

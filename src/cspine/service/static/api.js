@@ -81,3 +81,13 @@ export function chip(word) {
 }
 
 export const percent = (p) => (p === null || p === undefined ? "–" : p > 0 && p < 0.01 ? "<1 %" : `${Math.round(100 * p)} %`);
+
+// How far a result is on its way to the archive; nothing where none goes out.
+export function archiveWords({ sending }) {
+  if (!sending) return "";
+  const { state, attempt, error } = sending;
+  if (state === "done") return "In the archive.";
+  if (state === "refused") return `Not sent to the archive: ${error}`;
+  if (state === "failed") return `Not in the archive, given up after ${attempt} attempts: ${error}`;
+  return error ? `Not in the archive yet, attempt ${attempt}: ${error}` : "On its way to the archive.";
+}

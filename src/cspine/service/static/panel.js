@@ -1,6 +1,6 @@
 // What the system says, level by level; each leads to its place. And what the reader says to it.
 
-import { api, chip, duration, el, percent } from "/static/api.js";
+import { api, archiveWords, chip, duration, el, percent } from "/static/api.js";
 
 // The colors of the levels, as in every report (after Okabe and Ito).
 export const COLORS = ["#f0e442", "#56b4e9", "#e69f00", "#6e92ff", "#ffadcc", "#00b280", "#eb6014"];
@@ -96,6 +96,7 @@ export class Panel {
       ...this.#flags(),
       el("h2", {}, "Documents"),
       el("div", { class: "links" }, ...this.study.documents.map((kind) => el("a", { class: "button", href: `${this.url}/documents/${kind}`, target: "_blank", rel: "noopener" }, DOCUMENTS[kind] ?? kind)), ...this.#exports()),
+      ...this.#archive(),
       el("h2", {}, "Never assessed"),
       el("p", { class: "notice" }, f.never_assessed.join(", ")),
       el("p", { class: "notice" }, `${f.software}, ${f.model.name} ${f.model.id.slice(0, 12)}. ${took}`),
@@ -106,6 +107,21 @@ export class Panel {
     if (!this.findings.flags.length) return [];
     const line = (flag) => el("li", {}, flag.vertebrae.length ? `${flag.vertebrae.join(", ")}: ` : "", flag.message);
     return [el("h2", {}, "Notes"), el("ul", { class: "flags" }, ...this.findings.flags.map(line))];
+  }
+
+  #archive() {
+    const words = archiveWords(this.study);
+    if (!words) return [];
+    const again = this.study.sending.state === "failed" && this.who.may.includes("operator");
+    const send = async () => {
+      try {
+        Object.assign(this.study, await api(`${this.url}/send`, { method: "POST" }));
+        this.#draw();
+      } catch (error) {
+        this.note(error.message);
+      }
+    };
+    return [el("p", { class: "notice", id: "archive" }, words), again ? el("button", { id: "send-again", onclick: send }, "Send again") : ""];
   }
 
   #exports() {

@@ -1,4 +1,4 @@
-import { api, chip, dicomDate, duration, el, logOut, percent, personName, session } from "/static/api.js";
+import { api, archiveWords, chip, dicomDate, duration, el, logOut, percent, personName, session } from "/static/api.js";
 import { filesOf, upload } from "/static/upload.js";
 
 const at = (id) => document.getElementById(id);
@@ -8,13 +8,18 @@ let timer;
 function resultCell(study) {
   if (study.decision) {
     const probability = study.probability === null ? "" : ` ${percent(study.probability)}`;
-    return [chip(study.decision), probability, study.phantom ? el("div", {}, chip("phantom")) : null];
+    return [chip(study.decision), probability, study.phantom ? el("div", {}, chip("phantom")) : null, archiveLine(study)];
   }
   if (study.state === "running") {
     const bar = el("progress", { max: 1, value: study.share, "aria-label": "progress" });
     return [chip(study.state), el("div", { class: "dim" }, study.stage), bar];
   }
   return [chip(study.state), study.error ? el("div", { class: "dim" }, study.error) : null];
+}
+
+function archiveLine(study) {
+  const words = study.sending?.state === "done" ? "" : archiveWords(study);
+  return words ? el("div", { class: "dim archive" }, words) : null;
 }
 
 function retryButton(study) {
@@ -39,9 +44,9 @@ function studyRow(study, now) {
     "tr",
     { "data-study": study.id, "data-state": study.state },
     el("td", {}, ...resultCell(study)),
-    el("td", {}, personName(header.patient_name)),
-    el("td", {}, header.patient_id || "not given"),
-    el("td", {}, title),
+    el("td", { class: "name" }, personName(header.patient_name)),
+    el("td", { class: "name" }, header.patient_id || "not given"),
+    el("td", { class: "name" }, title),
     el("td", { class: "tight" }, dicomDate(header.study_date)),
     el("td", { class: "tight" }, new Date(1000 * study.received_at).toLocaleString()),
     el("td", { class: "tight" }, timeCell(study, now)),

@@ -12,7 +12,8 @@ from cspine.service.audit import Audit
 from cspine.service.config import ServiceConfig
 from cspine.service.feedback import FeedbackBook
 from cspine.service.parts import Parts, open_parts
-from cspine.service.supervise import bundle_of, check_room
+from cspine.service.staff import bundle_of
+from cspine.service.supervise import check_room
 from cspine.service.web import (
     routes_admin,
     routes_feedback,

@@ -136,6 +136,14 @@ def retry(study_id: StudyId, request: Request, actor: Operator, web: TheWeb) -> 
     return _shown(web.parts.book.row(study_id))
 
 
+@router.post("/{study_id}/send", status_code=202)
+def send(study_id: StudyId, request: Request, actor: Operator, web: TheWeb) -> dict[str, Any]:
+    """Send the result of a study to the archive again, after it was given up."""
+    web.parts.book.send_again(study_id)
+    web.note(request, actor, "send again", study_id)
+    return _shown(web.parts.book.row(study_id))
+
+
 @router.delete("/{study_id}", status_code=204)
 def remove(study_id: StudyId, request: Request, actor: Admin, web: TheWeb) -> None:
     """Remove a study with its images and results."""
