@@ -1,11 +1,15 @@
 """A running service and a real browser that uses it."""
 
+import io
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import uvicorn
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request
 
 from cspine.service import create_app
@@ -13,6 +17,18 @@ from tests.service.builders import Place
 
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 PATIENCE_MS = 240_000
+GRAY_SPREAD = 12  # of red, green and blue of a pixel that counts as gray
+
+
+def save_picture(picture: bytes, path: Path) -> None:
+    """Save a screenshot in few bytes: 128 grays, and 128 colors of what is colored, so that levels keep theirs."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    pixels = np.asarray(image).reshape(-1, 3)
+    colored = pixels[np.ptp(pixels.astype(int), axis=1) > GRAY_SPREAD]
+    chosen = Image.fromarray(np.unique(colored, axis=0)[None]).quantize(128, dither=Image.Dither.NONE)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([v for level in range(0, 256, 2) for v in (level,) * 3] + (chosen.getpalette() or [])[:384])
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 @contextmanager

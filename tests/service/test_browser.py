@@ -15,7 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from cspine.domain import Vertebra
 from cspine.service import Role
-from tests.service.browser import launched, opened, running
+from cspine.service.feedback import FeedbackBook
+from tests.service.browser import PATIENCE_MS, launched, opened, running, save_picture
 from tests.service.builders import PASSWORD, ROOT_UID, box_of, make_place, neck, write_neck, zipped
 from tests.workflow.oracle import write_slab
 
@@ -67,6 +68,13 @@ def _shot(page: Page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB")).astype(int)
 
 
+def _keep(page: Page, name: str) -> None:
+    """Save a picture of the page where pictures are wanted."""
+    folder = os.environ.get("CSPINE_SCREENSHOTS")
+    if folder:
+        save_picture(page.screenshot(), Path(folder) / name)
+
+
 def _box_pixels(shot: np.ndarray, rect: list[float]) -> tuple[float, float, float, float]:
     """Return the extent of the drawn frame's color round a rectangle: left, top, right, bottom."""
     x, y, w, h = (round(v) for v in rect)
@@ -106,9 +114,7 @@ def _check_box_lies_on_the_bone(page: Page, boxes: dict[str, list[float]]) -> No
     bare = _shot(page)
     assert page.locator("#stage").get_attribute("data-boxes") == "[]"
     page.keyboard.press("h")
-    keep = os.environ.get("CSPINE_SCREENSHOTS")
-    if keep:
-        page.screenshot(path=f"{keep}/viewer.png")
+    _keep(page, "viewer.png")
     frame = _box_pixels(marked, boxes["axial"])
     x, y, w, h = boxes["axial"]
     assert np.abs(np.array(frame) - [x, y, x + w, y + h]).max() <= 3
@@ -120,6 +126,101 @@ def _check_box_lies_on_the_bone(page: Page, boxes: dict[str, list[float]]) -> No
     bone_y = (np.percentile(rows, 2) + np.percentile(rows, 98)) / 2 + int(y - 30 * mm)
     assert abs((x + w / 2 - bone_x) / mm - 8) < 1.6
     assert abs((y + h / 2 - bone_y) / mm) < 1.6
+
+
+def _drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag in the images; positions as in `data-boxes`."""
+    at = page.locator("#stage").bounding_box()
+    assert at is not None
+    page.mouse.move(at["x"] + start[0], at["y"] + start[1])
+    page.mouse.down()
+    page.mouse.move(at["x"] + (start[0] + end[0]) / 2, at["y"] + (start[1] + end[1]) / 2)
+    page.mouse.move(at["x"] + end[0], at["y"] + end[1])
+    page.mouse.up()
+
+
+def _axial_box(page: Page) -> list[float]:
+    boxes = json.loads(page.locator("#stage").get_attribute("data-boxes"))
+    return next(one["rect"] for one in boxes if one["plane"] == "axial")
+
+
+def test_distances_are_millimeters_and_a_drawn_box_takes_the_place_of_the_found_one(site, page, tmp_path):
+    _, place, _ = site
+    place.teller.fractured = (Vertebra.C5,)
+    _upload(page, zipped(write_neck(tmp_path / "in", 5, patient_name="Measured^M")))
+    page.wait_for_selector("tr[data-state=done]:has-text('Measured, M')")
+    _open(page, "Measured, M")
+    page.click("[data-level=C5]")
+    page.wait_for_timeout(400)
+    x, y, w, h = _axial_box(page)
+    mm = w / 12
+    page.click("#mode-distance")
+    _drag(page, (x, y), (x + 24 * mm, y + 10 * mm))
+    said = page.locator("#panel .notice[role=status]").inner_text()
+    assert float(said.removeprefix("Distance ").removesuffix(" mm")) == pytest.approx(26.0, abs=0.8)
+    assert (np.abs(_shot(page) - (255, 224, 102)).max(axis=-1) < 40).sum() > 20 * mm
+    page.keyboard.press("Escape")
+    page.locator("[data-answers='C5 0'] button", has_text="Redraw").click()
+    _drag(page, (x - 6 * mm, y - 6 * mm), (x + w + 6 * mm, y + h + 6 * mm))
+    page.wait_for_selector("text=redrawn by ann")
+    _keep(page, "redrawn.png")
+    (row,) = [r for r in place.parts.book.worklist() if r["study_uid"] == f"{ROOT_UID}.5"]
+    (opinion,) = FeedbackBook(place.parts.database, place.clock, place.config.studies_dir).of(row)
+    found = box_of(Vertebra.C5)
+    grown = np.array([found.min_lps_mm, found.max_lps_mm]) + np.array([[-6, -6, 0], [6, 6, 0]])
+    assert (opinion["verdict"], opinion["location"], opinion["actor"]) == ("redraw", 0, "ann")
+    assert np.abs(np.array(opinion["box_lps_mm"]) - grown).max() < 1.0
+    drawn = [one for one in json.loads(page.locator("#stage").get_attribute("data-boxes")) if not one["name"]]
+    assert {one["plane"] for one in drawn} == {"axial", "coronal", "sagittal"}
+
+
+def test_levels_are_outlined_and_the_bone_within_is_seen(site, page, tmp_path):
+    _, place, _ = site
+    place.teller.fractured = ()
+    _upload(page, zipped(write_neck(tmp_path / "in", 6, patient_name="Outlined^O")))
+    page.wait_for_selector("tr[data-state=done]:has-text('Outlined, O')")
+    _open(page, "Outlined, O")
+    page.click("[data-level=C2]")
+    page.click("#layout-axial")
+    page.wait_for_timeout(600)
+    shot = _shot(page)
+    page.click("#outlines")
+    page.wait_for_timeout(600)
+    bone = _shot(page).min(axis=-1) > 90  # the block of C2, bare
+    colored = np.ptp(shot, axis=-1) > 70
+    assert 0.01 < colored[bone].mean() < 0.3
+
+
+def test_a_tablet_shows_images_and_findings_without_scrolling_sideways(site, tmp_path):
+    address, place, browser = site
+    place.teller.fractured = (Vertebra.C5,)
+    place.parts.spool.take_folder(write_neck(tmp_path / "in", 7, patient_name="Tablet^T"), "test")
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, base_url=address)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto("/")
+    page.fill("#name", "ann")
+    page.fill("#password", PASSWORD)
+    page.tap("button[type=submit]")
+    page.wait_for_selector("tr[data-state=done]:has-text('Tablet, T')")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("tr", has_text="Tablet, T").locator("a", has_text="Open").tap()
+    page.wait_for_selector("#stage[data-ready=yes]")
+    for level in ("C7", "C5"):
+        page.tap(f"[data-level={level}]")
+    page.wait_for_timeout(600)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    stage = page.locator("#stage").bounding_box()
+    assert stage is not None
+    assert (stage["width"], stage["y"] > 0, stage["y"] + stage["height"] < 1180) == (820, True, True)
+    assert stage["height"] > 500
+    assert len(json.loads(page.locator("#stage").get_attribute("data-boxes"))) == 3
+    small = page.evaluate(
+        "[...document.querySelectorAll('button, .button')].filter((b) => b.offsetHeight && b.offsetHeight < 32).length"
+    )
+    assert small == 0  # a finger needs room
+    _keep(page, "viewer-tablet.png")
+    context.close()
 
 
 def _check_labels(path: Path) -> None:
@@ -179,8 +280,8 @@ def test_a_browser_without_webgl_shows_plain_slices_with_the_same_marks(site, tm
     assert np.abs(np.array(_box_pixels(_shot(page), box["rect"])) - _corners(box["rect"])).max() <= 3
     first = page.locator("#place").inner_text()
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(300)
-    assert page.locator("#place").inner_text() != first
+    page.wait_for_function("(before) => document.getElementById('place').innerText !== before", arg=first)
+    assert page.locator("#place").inner_text().startswith("slice 23 of 62")
     page.close()
     assert trouble == []
 

@@ -73,8 +73,7 @@ function drawLine(context, tile, line, scale) {
   context.moveTo(...a);
   context.lineTo(...b);
   context.stroke();
-  const mm = Math.hypot(...line.from.map((v, i) => v - line.to[i]));
-  text(context, `${mm.toFixed(1)} mm`, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - 10 * scale, "#ffe066", 13 * scale);
+  text(context, `${lengthMm(line).toFixed(1)} mm`, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - 10 * scale, "#ffe066", 13 * scale);
 }
 
 function drawSides(context, tile, scale) {
@@ -86,5 +85,7 @@ function drawSides(context, tile, scale) {
   text(context, SIDES[down][0], x + w / 2, y + inset, "#cfd8e3", 14 * scale);
   text(context, SIDES[down][1], x + w / 2, y + h - inset, "#cfd8e3", 14 * scale);
 }
+
+export const lengthMm = ({ from, to }) => Math.hypot(...from.map((v, i) => v - to[i]));
 
 export const tileAt = (tiles, x, y) => tiles.find(({ rect: [l, t, w, h] }) => x >= l && y >= t && x <= l + w && y <= t + h);

@@ -7,7 +7,7 @@ const KINDS = { planes: SLICE_TYPE.MULTIPLANAR, axial: SLICE_TYPE.AXIAL, coronal
 const NAMES = ["axial", "coronal", "sagittal"];
 const HEAT = { R: [0, 200, 255, 255], G: [0, 30, 140, 240], B: [0, 40, 20, 150], A: [0, 110, 190, 230], I: [0, 64, 160, 255] };
 const OUTLINE = 1; // opacity of the outlines
-const TINT = 36; // of 255: opacity within them
+const TINT = 0.14; // opacity within them; the library takes it from the whole image, not from the colors
 const NIFTI_INTENT_LABEL = 1002; // without it the library fills levels instead of drawing their outlines
 
 export class Scene {
@@ -45,7 +45,7 @@ export class Scene {
     await this.nv.attachToCanvas(this.canvas);
     this.nv.addColormap("fracture", HEAT);
     const volumes = [{ url: `${url}/volume.nii`, name: "volume.nii", colormap: "gray", cal_min: -450, cal_max: 1350 }];
-    if (levels) volumes.push({ url: `${url}/levels.nii.gz`, name: "levels.nii.gz", opacity: 0.9 });
+    if (levels) volumes.push({ url: `${url}/levels.nii.gz`, name: "levels.nii.gz", opacity: TINT });
     if (heat) volumes.push({ url: `${url}/heat.nii.gz`, name: "heat.nii.gz", colormap: "fracture", cal_min: 1, cal_max: 255, opacity: 0.4 });
     progress("Loading the images …");
     await this.nv.loadVolumes(volumes);
@@ -66,7 +66,7 @@ export class Scene {
     const parts = colors.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
     const of = (k) => [0, ...parts.map((rgb) => rgb[k])];
     const numbers = [0, ...colors.map((_, k) => k + 1)];
-    this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? TINT : 0)), I: numbers, labels: numbers.map(String) });
+    this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? 255 : 0)), I: numbers, labels: numbers.map(String) });
     this.levels.hdr.intent_code = NIFTI_INTENT_LABEL;
     this.nv.setAtlasOutline(OUTLINE);
     this.nv.updateGLVolume();
@@ -127,7 +127,7 @@ export class Scene {
   showMarks({ outlines, heat }) {
     if (this.levels) {
       this.nv.setAtlasOutline(outlines ? OUTLINE : 0);
-      this.nv.setOpacity(this.nv.volumes.indexOf(this.levels), outlines ? 1 : 0);
+      this.nv.setOpacity(this.nv.volumes.indexOf(this.levels), outlines ? TINT : 0);
     }
     if (this.heat) this.nv.setOpacity(this.nv.volumes.indexOf(this.heat), heat);
   }

@@ -2,7 +2,7 @@
 
 import { api, dicomDate, el, personName, session } from "/static/api.js";
 import { placeText, PLANES, VolumeGrid } from "/static/geometry.js";
-import { drawMarks, FRACTURE, REDRAWN, tileAt } from "/static/marks.js";
+import { drawMarks, FRACTURE, lengthMm, REDRAWN, tileAt } from "/static/marks.js";
 import { Panel } from "/static/panel.js";
 import { PlainView } from "/static/plain.js";
 
@@ -121,13 +121,22 @@ function drag(start) {
     else line.to = to;
     redraw();
   };
+  const done = new AbortController();
+  const on = (name, act) => at("over").addEventListener(name, act, { signal: done.signal });
   const end = () => {
-    at("over").removeEventListener("pointermove", move);
+    done.abort();
     if (state.redraw && state.draft) panel.takeBox(state.redraw, [state.draft.min, state.draft.max]);
+    else if (line.to) panel.note(`Distance ${lengthMm(line).toFixed(1)} mm`);
+  };
+  const leave = () => { // a finger that the system took away has drawn nothing
+    done.abort();
+    Object.assign(state, { lines: [], draft: null });
+    redraw();
   };
   at("over").setPointerCapture(start.pointerId);
-  at("over").addEventListener("pointermove", move);
-  at("over").addEventListener("pointerup", end, { once: true });
+  on("pointermove", move);
+  on("pointerup", end);
+  on("pointercancel", leave);
 }
 
 // A rectangle in one plane, as deep as the box that it replaces, or 10 mm.
