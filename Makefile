@@ -1,6 +1,7 @@
 # Everything a developer types. Needs Python 3.11 or newer and make; the rest lands in .venv.
 #
 #   make demo       a phantom study with a known answer, found, read and reported
+#   make demo-pacs  the service beside a real archive
 #   make test-fast  the tests that take under two minutes
 #   make check      what CI runs: format, lint, types, contracts, all tests, docs
 
@@ -17,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help core dev demo test test-fast check format lint types contracts docs docs-serve bench lock wheel clean
+.PHONY: help core dev demo demo-pacs test test-fast check format lint types contracts docs docs-serve bench lock wheel clean
 
 help:  ## Say what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ dev: $(DEV)  ## Install every extra and the developers' tools
 
 demo: $(CORE)  ## Make a phantom study with a known answer, detect it, show the report
 	$(BIN)/cspine demo
+
+demo-pacs: $(DEV)  ## Run the service beside Orthanc: phantoms go there, results come back; Ctrl-C ends
+	$(BIN)/python -m tools.demo_pacs
 
 test: $(DEV)  ## Run every test
 	$(PYTEST) $(TESTS)

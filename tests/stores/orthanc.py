@@ -1,27 +1,41 @@
 """Orthanc, a real archive, in a network of its own that has nothing but a loopback.
 
 Orthanc ignores the address that it is told to bind. So it is started within `unshare --net`, and the thread that talks
-to it enters that network for as long: nothing ever listens on a network of this machine.
+to it enters that network for as long: nothing ever listens on a network of this machine. `tools.demo_pacs` builds a
+bridge to this machine's loopback instead.
 """
 
 import ctypes
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 WEB_PORT, DIMSE_PORT, MOVE_PORT = 8042, 4242, 11119
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "reader", "a secret"
-_STARTING_S = 120
+LOG = "orthanc.log"
+_STARTING_S, _ENDING_S = 120, 30
 _NEW_NET = 0x40000000
+_COMMON: dict[str, object] = {
+    "DicomAet": "ORTHANC",
+    "DicomCheckCalledAet": True,
+    "StrictAetComparison": True,
+    "AuthenticationEnabled": True,
+    "Plugins": [str(PLUGIN)],
+    "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    "StorageAccessOnFind": "Never",
+    "SyncStorageArea": False,
+    "HttpThreadsCount": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -61,38 +75,55 @@ def running_orthanc(program: str, folder: Path, **settings: object) -> Iterator[
     """Run Orthanc on an empty store, with DICOMweb, while the block runs."""
     configuration = {
         "Name": "cspine tests",
-        "StorageDirectory": str(folder / "store"),
-        "IndexDirectory": str(folder / "store"),
         "HttpPort": WEB_PORT,
         "DicomPort": DIMSE_PORT,
-        "DicomAet": "ORTHANC",
-        "DicomCheckCalledAet": True,
-        "StrictAetComparison": True,
-        "AuthenticationEnabled": True,
         "RegisteredUsers": {USER: PASSWORD},
         "DicomModalities": {"cspine": ["CSPINE", "127.0.0.1", MOVE_PORT]},
-        "Plugins": [str(PLUGIN)],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-        "StorageAccessOnFind": "Never",
-        "SyncStorageArea": False,
-        "HttpThreadsCount": 4,
     } | settings
-    (folder / "orthanc.json").write_text(json.dumps(configuration))
-    log = folder / "orthanc.log"
-    command = ["unshare", "--net", "sh", "-c", f"ip link set lo up && exec {program} {folder / 'orthanc.json'}"]
-    with open(log, "wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        made = Orthanc(process.pid, log)
+    with isolated_orthanc(program, folder, configuration) as process:
+        made = Orthanc(process.pid, folder / LOG)
         _wait(made, process)
         yield made
+
+
+@contextmanager
+def isolated_orthanc(
+    program: str, folder: Path, settings: Mapping[str, object], beside: Sequence[object] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start Orthanc on a store in `folder`, in a network of its own, and end it after the block.
+
+    Who is not root gets the network within a user namespace.
+
+    Parameters
+    ----------
+    beside
+        A command that runs in the same network.
+    """
+    store = {"StorageDirectory": str(folder / "store"), "IndexDirectory": str(folder / "store")}
+    configuration = folder / "orthanc.json"
+    configuration.write_text(json.dumps({**_COMMON, **store, **settings}))
+    first = f"{shlex.join(str(word) for word in beside)} & " if beside else ""
+    run = f"ip link set lo up && {{ {first}exec {shlex.join([program, str(configuration)])}; }}"
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    with open(folder / LOG, "wb") as out:
+        process = subprocess.Popen(
+            ["unshare", *user, "--net", "sh", "-c", run], stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that leads a session, and what it started there; ask first."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_ENDING_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _enter(namespace: int) -> None:
