@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
 
-from cspine.domain import CERVICAL
+from cspine.dicom import StoredAs
+from cspine.domain import CERVICAL, Decision
 from cspine.report import chosen, render
 from cspine.stores import Access, Inbox, open_store
 from tests.report.varied import VARIANTS, Made, made
@@ -21,6 +22,7 @@ from tests.stores.orthanc import PASSWORD, USER, Orthanc
 pytestmark = pytest.mark.slow
 
 LIMIT_MM = 0.5
+STUDIES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,14 @@ def test_every_kind_is_made_of_every_study_that_can_have_it(written):
     assert counts["seg"] == counts["sr"] == counts["sc"] == counts["dicom-pdf"] == len(VARIANTS)
     assert counts["pr"] == len(VARIANTS) - 1  # the resampled study has no original slices to draw on
     assert counts["fracture-seg"] == sum(v.mapped for v in VARIANTS)
+
+
+def test_the_studies_are_varied_enough(written):
+    decisions = {one.study.variant.name: one.study.result.findings.decision for one in written}
+    assert len(decisions) == STUDIES
+    assert decisions["read, positive"] is Decision.RULE_IN
+    assert decisions["read, negative"] is Decision.RULE_OUT
+    assert {decisions["upper half"], decisions["lower half"]} == {Decision.RULE_IN, Decision.NOT_ASSESSED}
 
 
 def test_the_validator_finds_no_error_in_any_of_them(written, require_program: Callable[[str], str]):
@@ -137,7 +147,7 @@ def test_dcmtk_accepts_every_presentation_state_and_renders_its_image(written, r
             continue
         done = _run(check, one.path("pr"))
         assert done.returncode == 0, done.stdout + done.stderr
-        if one.study.variant.frames or len(one.study.variant.storage.stored_as) > 1:
+        if one.study.variant.frames or one.study.variant.storage.stored_as != (StoredAs.RAW,):
             continue  # dcmp2pgm wants the very image, uncompressed
         image = sorted((one.folder / "ct").glob("*.dcm"))[0]
         done = _run(draw, "--pstate", one.path("pr"), image, one.folder / "drawn.pgm")

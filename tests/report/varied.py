@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cspine.dicom import LoadedSeries, SliceRef, Storage, scan, to_volume, write_ct_images
+from cspine.dicom import LoadedSeries, SliceRef, Storage, StoredAs, Vendor, scan, to_volume, write_ct_images
 from cspine.domain import (
     CERVICAL,
     Analysis,
@@ -23,6 +23,8 @@ from cspine.domain import (
     VertebraFinding,
     Volume,
 )
+from cspine.pipeline import Analyzer
+from tests.models.coded import broken_case, coded_case, coded_fracture_bundle
 from tests.report.builders import HEADER, analysis, box_round, coded_labels, coded_volume, finding
 
 CENTER_LPS_MM = np.array([62.0, 66.0, -78.0])
@@ -45,7 +47,9 @@ class Variant:
     fractures
         Levels with two locations each.
     mapped
-        Whether there is a fracture map.
+        Whether there is a fracture map that shows something.
+    read
+        Analyzed by the coded fracture bundle, whole and 1 mm fine; with fractures, C4 is broken.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Variant:
     frames: bool = False
     resampled: bool = False
     flags: int = 0
+    read: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +90,21 @@ _V = Vertebra
 VARIANTS: Sequence[Variant] = (
     *(
         Variant(f"orientation {k}", directions, fractures=(_V(1 + k % 7),) if k % 2 else (), mapped=k % 4 == 1)
-        for k, directions in enumerate(EIGHT[:4])
+        for k, directions in enumerate(EIGHT)
     ),
+    *(
+        Variant(f"made by {vendor}", fractures=broken, mapped=bool(broken), storage=Storage(how, vendor))
+        for vendor, how, broken in (
+            (Vendor.SIEMENS, (StoredAs.RAW,), (_V.C7,)),
+            (Vendor.GE, (StoredAs.JPEG_LOSSLESS,), ()),
+            (Vendor.PHILIPS, (StoredAs.RAW, StoredAs.JPEG_LOSSLESS), (_V.C1, _V.C3)),
+            (Vendor.TOSHIBA, (StoredAs.RAW,), ()),
+        )
+    ),
+    Variant("upper half", along_z=(0.45, 1.0), fractures=(_V.C2,)),
+    Variant("lower half", along_z=(0.0, 0.5), storage=Storage(monochrome1=True)),
+    Variant("read, negative", read=True),
+    Variant("read, positive", read=True, fractures=(_V.C4,), mapped=True),
     Variant("sagittal slices", _AXIAL[[2, 0, 1]], fractures=(_V.C2,), mapped=True),
     Variant("turned by 11 degrees", _turned(11, 2), fractures=(_V.C5, _V.C6), mapped=True),
     Variant(
@@ -101,13 +119,11 @@ VARIANTS: Sequence[Variant] = (
 
 def made(variant: Variant, number: int, folder: Path) -> Made:
     """Write a study into a folder, read it, and return it with what is true of it."""
-    grid = _grid(variant)
     study = f"2.25.4242.{number}"
     header = replace(HEADER, study_instance_uid=study, series_instance_uid=f"{study}.1", **variant.header)
-    volume = coded_volume(grid, coded_labels(grid), seed=number)
-    paths = write_ct_images(volume, folder, variant.storage, header=header)
+    paths = write_ct_images(_volume(variant, number), folder, variant.storage, header=header)
     source = to_volume(scan([folder]).studies[0].series[0])
-    result = _result(variant, source)
+    result = _read(source, folder.parent / "bundle") if variant.read else _result(variant, source)
     if variant.resampled:
         source = replace(source, slices=())
     if variant.frames:
@@ -117,6 +133,17 @@ def made(variant: Variant, number: int, folder: Path) -> Made:
         ]
         source = replace(source, slices=tuple(slices))
     return Made(variant, tuple(path.read_bytes() for path in paths), result, source)
+
+
+def _volume(variant: Variant, seed: int) -> Volume:
+    if variant.read:
+        return broken_case()[0] if variant.fractures else coded_case()[0]
+    grid = _grid(variant)
+    return coded_volume(grid, coded_labels(grid), seed)
+
+
+def _read(source: LoadedSeries, bundle: Path) -> Analysis:
+    return Analyzer(coded_fracture_bundle(bundle), threads=2).analyze(source.volume)
 
 
 def _grid(variant: Variant) -> Grid:

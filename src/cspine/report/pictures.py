@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,8 @@ from cspine.report.reformats import Reformat, axial, coronal, sagittal, sample
 PNG_LEVEL = 1  # half of the time of the default for a third more bytes
 THREADS = 4  # sampling and encoding leave the interpreter to others
 AXIAL_COSINE = 0.995  # a slice within 6° of axial is what an axial picture shows
+# Kept as long as the result itself.
+_DRAWN: "WeakKeyDictionary[Analysis, tuple[ref[LoadedSeries], Pictures]]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,15 @@ def numbered_locations(findings: Findings) -> tuple[tuple[int, Location], ...]:
 
 
 def draw_pictures(analysis: Analysis, source: LoadedSeries) -> Pictures:
-    """Draw all pictures of a report."""
+    """Draw all pictures of a report, once for each result: several documents show the same ones."""
+    of_source, drawn = _DRAWN.get(analysis, (None, None))
+    if drawn is None or of_source is None or of_source() is not source:
+        drawn = _draw_pictures(analysis, source)
+        _DRAWN[analysis] = (ref(source), drawn)
+    return drawn
+
+
+def _draw_pictures(analysis: Analysis, source: LoadedSeries) -> Pictures:
     found, grid = analysis.findings.vertebrae, source.volume.grid
     with ThreadPoolExecutor(THREADS) as pool:
         lengthwise = [
