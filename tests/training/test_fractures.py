@@ -26,9 +26,9 @@ from cspine.training.fracture_cases import (
 )
 from cspine.training.fracture_net import FractureNet
 from cspine.training.fracture_task import FracturePlan, FractureTask, draw_sample
-from cspine.training.fracture_tuning import MAP_POINTS, TunedStudy, study_of, tune
 from cspine.training.fractures import FracturePhase, FractureRecipe, train_fractures
 from cspine.training.loop import fit
+from cspine.workflow.tuning import MAP_POINTS, TunedStudy, study_of, tune
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own dependencies warn about themselves
@@ -132,8 +132,8 @@ def test_a_small_part_lies_on_the_break_or_else_on_the_vertebra(person: Path) ->
 
 
 def test_the_steps_are_shared_among_the_phases() -> None:
-    shorter = FractureRecipe().of_length(30)
-    assert [phase.loop.steps for phase in shorter.phases] == [5, 9, 10, 6]
+    shorter = FractureRecipe().of_length(272)
+    assert [phase.loop.steps for phase in shorter.phases] == [50, 90, 100, 32]
 
 
 def test_one_person_of_so_many_has_another_anatomy(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """`cspine bundle`: look at a model bundle, and check it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cspine.cli.guard import printable, run_command
-from cspine.cli.options import Json, Verbose
+from cspine.cli.options import Json, Threads, Verbose, default_threads
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
+    from cspine.evaluation import ErrorLevels
     from cspine.models import ModelBundle, TensorSpec
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show and check model bundles.")
@@ -18,6 +20,10 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show and ch
 Folder = Annotated[
     Path | None, typer.Argument(metavar="[DIR]", readable=False, help="Bundle; default: the one inside the package.")
 ]
+
+
+def _share(name: str, words: str) -> Any:
+    return typer.Option(name, min=0.001, max=0.5, help=words)
 
 
 @app.command("show")
@@ -30,6 +36,83 @@ def show(bundle: Folder = None, as_json: Json = False, verbose: Verbose = False)
 def verify(bundle: Folder = None, verbose: Verbose = False) -> None:
     """Check every file of a bundle against its hash; exit code 4 when one differs."""
     run_command(lambda: _verify(bundle), verbose=verbose)
+
+
+@app.command("recalibrate")
+def recalibrate(
+    bundle: Folder = None,
+    *,
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="ROOT", readable=False, help="Folder with train.csv and train_images/<uid>."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", readable=False, help="Folder of the new bundle.")],
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", readable=False, help="Use one part of a split only.")
+    ] = None,
+    part: Annotated[str, typer.Option("--part", help="Which part of the split.")] = "validation",
+    level_miss: Annotated[
+        float | None, _share("--level-miss", "Of fractured vertebrae ruled out; default: as in the bundle.")
+    ] = None,
+    level_alarm: Annotated[float | None, _share("--level-alarm", "Of other vertebrae ruled in.")] = None,
+    study_miss: Annotated[float | None, _share("--study-miss", "Of fractured studies ruled out.")] = None,
+    study_alarm: Annotated[float | None, _share("--study-alarm", "Of other studies ruled in.")] = None,
+    threads: Threads = None,
+    verbose: Verbose = False,
+) -> None:
+    """Choose calibration and limits on your own labeled studies; no network is trained.
+
+    Measure the new bundle on other studies: cspine evaluate DIR --data ROOT.
+    """
+    shares = ((level_miss, level_alarm), (study_miss, study_alarm))
+    places = (bundle, data, out)
+    run_command(lambda: _recalibrate(places, (split, part), shares, threads), verbose=verbose)
+
+
+def _recalibrate(
+    places: tuple[Path | None, Path, Path],
+    chosen: tuple[Path | None, str],
+    shares: tuple[tuple[float | None, float | None], tuple[float | None, float | None]],
+    threads: int | None,
+) -> "ExitCode":
+    from cspine.cli.evaluate_studies import known_of
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.cli.terminal import progress_bar
+    from cspine.domain import BundleError
+    from cspine.evaluation import read_triage
+    from cspine.pipeline import Analyzer
+    from cspine.workflow import recalibrated, score_site
+
+    folder, data, out = places
+    if out.exists():
+        raise BundleError(f"{out}: exists already; choose another folder or remove it first")
+    bundle = _load(folder)
+    known = known_of(data, *chosen)
+    analyzer = Analyzer(bundle, threads=threads or default_threads())
+    with progress_bar(shown=True) as bar:
+        site = score_site(known, analyzer, bar)
+    for uid, reason in site.left_out.items():
+        typer.echo(printable(f"{uid}: left out, {reason}"))
+    old = read_triage(bundle.manifest.calibration)
+    errors = [
+        _errors(given, rule.errors) for given, rule in zip(shares, (old.level_rules[0], old.study_rule), strict=True)
+    ]
+    made = recalibrated(bundle, site, data.resolve().name, (errors[0], errors[1]), out)
+    studies, vertebrae = site.fractured
+    typer.echo(
+        printable(f"{len(site.scored)} studies, {studies} fractured, {vertebrae} fractured vertebrae with a score")
+    )
+    typer.echo(printable(f"bundle {made.short_id} in {made.folder}; measure it on other studies"))
+    return ExitCode.DONE
+
+
+def _errors(given: tuple[float | None, float | None], old: "ErrorLevels") -> "ErrorLevels":
+    miss, alarm = given
+    return replace(
+        old,
+        miss=old.miss if miss is None else miss,
+        false_alarm=old.false_alarm if alarm is None else alarm,
+    )
 
 
 def _load(folder: Path | None) -> "ModelBundle":

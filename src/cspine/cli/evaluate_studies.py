@@ -138,7 +138,7 @@ def _evaluate(request: _Request) -> "ExitCode":
     from cspine.report import EvaluationTitle
     from cspine.workflow import Beside, run_evaluation, write_evaluation
 
-    known = _chosen(request)
+    known = known_of(request.data, *request.split)[: request.sizes[0] or None]
     others = Beside(() if request.readers is None else read_readers(request.readers), _others(request))
     with progress_bar(shown=True) as bar:
         answered, system, (priors, stated, wanted) = _answered(request, known, bar)
@@ -154,18 +154,23 @@ def _evaluate(request: _Request) -> "ExitCode":
     return ExitCode.DONE
 
 
-def _chosen(request: _Request) -> "tuple[KnownStudy, ...]":
+def known_of(root: Path, split: Path | None, part: str) -> "tuple[KnownStudy, ...]":
+    """Return the labeled studies of a set, or those of one part of a split.
+
+    Raises
+    ------
+    ConfigError
+        The part has none of them.
+    """
     from cspine.datasets import read_known, read_split
     from cspine.domain import ConfigError
 
-    known = read_known(request.data)
-    path, part = request.split
-    if path is not None:
-        wanted = set(read_split(path).studies_of(part))
+    known = read_known(root)
+    if split is not None:
+        wanted = set(read_split(split).studies_of(part))
         known = tuple(study for study in known if study.files.uid in wanted)
-    known = known[: request.sizes[0] or None]
     if not known:
-        raise ConfigError(f"part {part!r} of {path} has none of the studies of {request.data}")
+        raise ConfigError(f"part {part!r} of {split} has none of the studies of {root}")
     return known
 
 

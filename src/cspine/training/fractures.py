@@ -22,9 +22,9 @@ from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
 from cspine.training.fracture_task import FracturePlan, FractureTask
-from cspine.training.fracture_tuning import Tuned, study_of, tune
 from cspine.training.loop import LoopConfig, fit
 from cspine.workflow import EvaluationPlan, make_evaluation_cases
+from cspine.workflow.tuning import Tuned, study_of, tune
 
 Say = Callable[[str], None]
 CARD = """# {name} {version}
@@ -76,7 +76,7 @@ PHASES = (
     _phase(0.2, _PATCH, replace(_LOOP, steps=500, learning_rate=3e-3)),
     _phase(0.6, _PATCH, replace(_LOOP, steps=900, learning_rate=2e-3, seed=1)),
     _phase(1.0, _PATCH, replace(_LOOP, steps=1000, learning_rate=2e-3, seed=2)),
-    _phase(1.0, _CROP, replace(_LOOP, steps=600, batch=6, learning_rate=1e-3, seed=3, freeze_norm=0.8)),
+    _phase(1.0, _CROP, replace(_LOOP, steps=320, batch=6, learning_rate=1e-3, seed=3, freeze_norm=0.8)),
 )
 """What a break looks like is learned on small parts round breaks, six for the cost of a crop; then to judge a crop."""
 

@@ -17,6 +17,7 @@ from cspine.workflow.detector import (
 from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
 from cspine.workflow.incoming import Incoming
 from cspine.workflow.merge import with_series_flags
+from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
 from cspine.workflow.run import Done, Failed, attempt
 from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
 
@@ -33,6 +34,7 @@ __all__ = [
     "Incoming",
     "Order",
     "Progress",
+    "SiteStudies",
     "StageClock",
     "StudyOutcome",
     "UnderTest",
@@ -45,6 +47,7 @@ __all__ = [
     "has_dicom",
     "make_evaluation_cases",
     "no_progress",
+    "recalibrated",
     "run_acceptance",
     "run_case",
     "run_demo",
@@ -53,6 +56,7 @@ __all__ = [
     "run_source",
     "run_studies",
     "score_cases",
+    "score_site",
     "send_folder",
     "send_results",
     "stated_errors",

@@ -4,23 +4,21 @@ import csv
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cspine.datasets import LabeledStudy, PlacedBox, RsnaCase, RsnaOptions, StudyLabels, write_rsna
-from cspine.dicom import StudyHeader
-from cspine.domain import Box, ConfigError, LabelMap, Vertebra
+from cspine.datasets import LabeledStudy, PlacedBox, RsnaOptions, StudyLabels
+from cspine.domain import Box, ConfigError, Vertebra
 from cspine.evaluation import ErrorLevels
 from cspine.models import load_bundle
-from cspine.phantom import Case, CropPlan, FractureMix, sample_fractures
+from cspine.phantom import CropPlan, FractureMix, sample_fractures
 from cspine.pipeline import Analyzer, FractureSpec
 from cspine.training import CasePlan, FlagshipRecipe, FractureCasePlan, FractureRecipe, LoopConfig, train_flagship
 from cspine.training.flagship.adapt import adapted_vertebrae
 from cspine.training.flagship.recipe import AdaptPlan
-from cspine.training.flagship.scores import load_scores, save_scores, without_map
+from cspine.training.flagship.scores import load_scores, save_scores
 from cspine.training.flagship.study_crops import (
     ROOM,
     broken_where_boxed,
@@ -30,9 +28,11 @@ from cspine.training.flagship.study_crops import (
 )
 from cspine.training.fracture_cases import OTHER_FRACTURE, OWN_FRACTURE, load_crops
 from cspine.training.fracture_task import FracturePlan
-from cspine.training.fracture_tuning import study_of
 from cspine.training.fractures import FracturePhase
-from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
+from cspine.workflow.recalibration import without_map
+from cspine.workflow.tuning import study_of
+from tests.models.coded import coded_bundle, coded_fracture_bundle
+from tests.workflow.sites import coded_study, write_site
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own dependencies warn about themselves
 
@@ -41,29 +41,11 @@ WHOLE = StudyLabels(overall=False, fractured=frozenset())
 BROKEN = StudyLabels(overall=True, fractured=frozenset({Vertebra.C4}))
 
 
-def coded_study(number: int, *, broken: bool) -> Case:
-    """Return a neck of blocks with noise of its own, its C4 broken or not."""
-    volume, labels, truth = broken_case()[:3] if broken else coded_case()
-    noise = np.random.default_rng(number).integers(-4, 5, volume.hu.shape)
-    plate = np.where(volume.hu >= 2000, np.uint8(1), np.uint8(0))
-    empty = np.zeros_like(labels.labels)
-    hu = (volume.hu + noise).astype(np.int16)
-    return Case(replace(volume, hu=hu), labels, truth, LabelMap(volume.grid, plate), LabelMap(volume.grid, empty))
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight studies of eight patients, four of them broken, half of those with boxes, two with masks."""
     root = tmp_path_factory.mktemp("set")
-    cases = [
-        RsnaCase(
-            f"study {k}",
-            partial(coded_study, k, broken=k % 2 == 0),
-            StudyHeader(patient_name=f"Phantom^{k}", patient_id=f"patient {k}", is_phantom=True),
-        )
-        for k in range(8)
-    ]
-    write_rsna(cases, root, RsnaOptions(segmented_share=0.25, boxed_share=0.5, islands=0, mixed_share=0))
+    write_site(root, 8, RsnaOptions(segmented_share=0.25, boxed_share=0.5, islands=0, mixed_share=0))
     return root
 
 

@@ -27,18 +27,16 @@ from cspine.datasets import (
     KnownStudy,
     StudyFiles,
     StudyLabels,
-    described,
     labeled_studies,
     open_or_make_index,
     read_known,
     read_study,
-    series_of,
     split_studies,
     studies_of,
     study_labels_of,
 )
-from cspine.domain import ConfigError, InputError, NoImages, Vertebra, WorldBox
-from cspine.evaluation import TRAUMA_PREVALENCE, EvaluationSettings, TrueBox, priors_of
+from cspine.domain import ConfigError, InputError, NoImages, Vertebra
+from cspine.evaluation import TRAUMA_PREVALENCE, EvaluationSettings, priors_of
 from cspine.models import ModelBundle, load_bundle
 from cspine.phantom import sample_fractures
 from cspine.pipeline import Analyzer
@@ -46,15 +44,15 @@ from cspine.report import EvaluationTitle
 from cspine.training.flagship.adapt import adapted_vertebrae
 from cspine.training.flagship.card import flagship_card
 from cspine.training.flagship.recipe import FlagshipRecipe
-from cspine.training.flagship.scores import MAPPED, load_scores, save_scores, without_map
+from cspine.training.flagship.scores import load_scores, save_scores
 from cspine.training.flagship.study_crops import outlined_study, store_generated, store_study
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import make_fracture_cases
 from cspine.training.fracture_task import FractureTask
-from cspine.training.fracture_tuning import Tuned, TunedStudy, judged_study, tune
 from cspine.training.fractures import Say, train_phase, train_phases
 from cspine.training.stacks import phantom_family
-from cspine.workflow import AnsweredSet, answered_by_bundle, run_evaluation, write_evaluation
+from cspine.workflow import AnsweredSet, answered_by_bundle, run_evaluation, score_site, write_evaluation
+from cspine.workflow.tuning import Tuned, TunedStudy, tune
 
 FEWEST = 2
 
@@ -217,34 +215,9 @@ def _trained(recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: 
 def _scored(studies: _Set, held: Sequence[str], analyzer: Analyzer, fold: Path) -> dict[str, TunedStudy]:
     """Return the scores of the studies of a fold; a refused one has none."""
     path = fold / "scores.npz"
-    if path.exists():
-        return load_scores(path)
-    files = {f.uid: f for f in studies.files}
-    found: dict[str, TunedStudy] = {}
-    mapped = 0
-    for uid in held:
-        try:
-            truth = described(studies.known[uid], series_of(files[uid])).truth
-            boxes = None if truth.boxes is None else _by_level(truth.boxes)
-            volume = read_study(files[uid], workers=1).volume
-            study = judged_study(analyzer, volume, np.array(truth.labels), boxes)
-        except InputError:
-            continue
-        if study is None:
-            continue
-        keep = bool(study.boxes) and mapped < MAPPED
-        mapped += keep
-        found[uid] = study if keep else without_map(study)
-    save_scores(found, path)
-    return found
-
-
-def _by_level(boxes: Sequence[TrueBox]) -> dict[Vertebra, tuple[WorldBox, ...]]:
-    found: dict[Vertebra, tuple[WorldBox, ...]] = {}
-    for box in boxes:
-        if box.counted and box.vertebra is not None:
-            found[box.vertebra] = (*found.get(box.vertebra, ()), box.box_lps_mm)
-    return found
+    if not path.exists():
+        save_scores(score_site([studies.known[uid] for uid in held], analyzer).scored, path)
+    return load_scores(path)
 
 
 def _tuned(recipe: FlagshipRecipe, studies: Sequence[TunedStudy], name: str) -> Tuned:

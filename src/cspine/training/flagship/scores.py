@@ -7,10 +7,8 @@ import numpy as np
 
 from cspine.domain import Grid, Vertebra, WorldBox
 from cspine.pipeline import JudgedVertebra
-from cspine.training.fracture_tuning import TunedStudy
+from cspine.workflow.tuning import TunedStudy
 
-MAPPED = 40
-"""Studies with boxes of each fold whose maps are kept, to choose the operating point on."""
 _PARTS = ("map", "own", "others", "types", "mimics")
 
 
@@ -38,11 +36,6 @@ def load_scores(path: Path) -> dict[str, TunedStudy]:
         return {str(uid): _study(arrays, str(uid)) for uid in arrays["uids"]}
 
 
-def without_map(study: TunedStudy) -> TunedStudy:
-    """Return a study that says nothing of places."""
-    return TunedStudy(study.labels, study.logits, (), None)
-
-
 def _study(arrays: Mapping[str, np.ndarray], uid: str) -> TunedStudy:
     labels, logits = arrays[f"{uid}/labels"], arrays[f"{uid}/logits"]
     if f"{uid}/boxes" not in arrays:
@@ -64,4 +57,4 @@ def _judged(arrays: Mapping[str, np.ndarray], uid: str, vertebra: Vertebra) -> J
     return JudgedVertebra(vertebra, float(arrays[f"{name}/logit"]), grid, broken, own, others, types, mimics)
 
 
-__all__ = ["MAPPED", "load_scores", "save_scores", "without_map"]
+__all__ = ["load_scores", "save_scores"]
