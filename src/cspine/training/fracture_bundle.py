@@ -15,7 +15,7 @@ from cspine.pipeline import FractureSpec, LocalizeSpec, PipelineSpec
 from cspine.training.export import ExportedGraph, compared, to_onnx
 from cspine.training.fracture_cases import MIMICS, TYPES
 from cspine.training.fracture_net import INPUTS
-from cspine.workflow.tuning import Tuned
+from cspine.workflow import Tuned
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
-from cspine.workflow import EvaluationPlan, make_evaluation_cases
-from cspine.workflow.tuning import Tuned, study_of, tune
+from cspine.workflow import EvaluationPlan, Tuned, make_evaluation_cases, study_of, tune
 
 Say = Callable[[str], None]
 CARD = """# {name} {version}

@@ -20,6 +20,7 @@ from cspine.workflow.merge import with_series_flags
 from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
 from cspine.workflow.run import Done, Failed, attempt
 from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
+from cspine.workflow.tuning import Tuned, TunedStudy, study_of, tune
 
 __all__ = [
     "DICOM_GROUP",
@@ -37,6 +38,8 @@ __all__ = [
     "SiteStudies",
     "StageClock",
     "StudyOutcome",
+    "Tuned",
+    "TunedStudy",
     "UnderTest",
     "Wish",
     "answered_by_bundle",
@@ -60,7 +63,9 @@ __all__ = [
     "send_folder",
     "send_results",
     "stated_errors",
+    "study_of",
     "summaries",
+    "tune",
     "tuning_priors",
     "with_series_flags",
     "write_evaluation",

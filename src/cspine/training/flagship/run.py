@@ -51,8 +51,16 @@ from cspine.training.fracture_cases import make_fracture_cases
 from cspine.training.fracture_task import FractureTask
 from cspine.training.fractures import Say, train_phase, train_phases
 from cspine.training.stacks import phantom_family
-from cspine.workflow import AnsweredSet, answered_by_bundle, run_evaluation, score_site, write_evaluation
-from cspine.workflow.tuning import Tuned, TunedStudy, tune
+from cspine.workflow import (
+    AnsweredSet,
+    Tuned,
+    TunedStudy,
+    answered_by_bundle,
+    run_evaluation,
+    score_site,
+    tune,
+    write_evaluation,
+)
 
 FEWEST = 2
 

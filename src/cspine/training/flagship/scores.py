@@ -7,7 +7,7 @@ import numpy as np
 
 from cspine.domain import Grid, Vertebra, WorldBox
 from cspine.pipeline import JudgedVertebra
-from cspine.workflow.tuning import TunedStudy
+from cspine.workflow import TunedStudy
 
 _PARTS = ("map", "own", "others", "types", "mimics")
 
