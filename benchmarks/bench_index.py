@@ -4,8 +4,10 @@
 
 The files have the header of an original image and its size, but hold no pixels on disk (they are sparse). Both
 readers are warm; cspine is timed from the root to finished tables, with the start of its processes. Rounds take
-turns, so that whatever else the machine does hits both; processor time hardly depends on it. The projection is linear
-in slices and leaves a cold disk out.
+turns, so that whatever else the machine does hits both; processor time hardly depends on it (that of workers is not
+counted: they are not children of this process). The projection is linear in slices and leaves a cold disk out. Memory
+is the largest sum over all processes of an index run of what each holds, shared pages divided among those that share
+them (Linux's Pss), read every tenth of a second.
 """
 
 import argparse
@@ -114,21 +116,40 @@ def seconds(reader: Callable[[], int], slices: int) -> tuple[float, float]:
     return time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])
 
 
-def peak_mb(slices: int, workers: int) -> tuple[float, float, float]:
-    """Index in a process of its own; return seconds, its peak memory, and that of its largest worker."""
+def peak_mb(slices: int, workers: int) -> tuple[float, float, float, int]:
+    """Index in a session of its own; return seconds, peak of all its processes, of the first one, and their number."""
     code = (
-        "import resource, sys, tempfile, time; from pathlib import Path; from cspine.datasets import index_rsna\n"
-        "start = time.perf_counter()\n"
+        "import sys, tempfile; from pathlib import Path; from cspine.datasets import index_rsna\n"
         "with tempfile.TemporaryDirectory() as out: index_rsna(Path(sys.argv[1]), Path(out), int(sys.argv[2]))\n"
-        "peak = [resource.getrusage(w).ru_maxrss / 1024 for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
-        "print(time.perf_counter() - start, *peak)\n"
     )
+    peak, own, most, start = 0.0, 0.0, 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         write_tree(Path(scratch), slices)
+        start = time.perf_counter()
         command = [sys.executable, "-c", code, scratch, str(workers)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    took, own, worker = (float(word) for word in done.stdout.split())
-    return took, own, worker
+        with subprocess.Popen(command, start_new_session=True) as running:
+            while running.poll() is None:
+                held = held_mb(running.pid)
+                peak, own = max(peak, sum(held.values())), max(own, held.get(running.pid, 0.0))
+                most = max(most, len(held))
+                time.sleep(0.1)
+        took = time.perf_counter() - start
+    if running.returncode:
+        raise SystemExit(f"the index ended with {running.returncode}")
+    return took, peak, own, most
+
+
+def held_mb(session: int) -> dict[int, float]:
+    """Return the memory of each process of a session, its share of shared pages included."""
+    held = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((place / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                lines = (place / "smaps_rollup").read_text().splitlines()
+                held[int(place.name)] = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        except OSError:  # it has ended
+            continue
+    return held
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -160,10 +181,10 @@ def main(arguments: list[str] | None = None) -> None:
             f"{1e6 * work / n:>7.0f} µs of processor a slice"
         )
     if options.memory_slices:
-        took, own, worker = peak_mb(options.memory_slices, workers)
+        took, peak, own, processes = peak_mb(options.memory_slices, workers)
         print(
-            f"{options.memory_slices} slices in {took:.1f} s: peak {own:.0f} MB, and {worker:.0f} MB in the largest of "
-            f"{workers} workers"
+            f"{options.memory_slices} slices in {took:.1f} s: peak {peak:.0f} MB in {processes} processes, {own:.0f} MB"
+            " of it at most in the one that writes the tables"
         )
 
 

@@ -20,7 +20,7 @@ def test_index_tells_what_was_read_and_what_could_not_be_used(tree):
     assert said.code == 0
     assert "2 studies (2 usable), 24 slices: 24 read, 0 as before, 0 gone" in said.out
     assert "! train.csv, row 3: C2 is '?', not 0 or 1; taken as unknown" in said.out
-    assert "! train.csv: study 1.2.3 has no images" in said.out
+    assert "! train.csv, row 2: study 1.2.3 has no images" in said.out
     assert len(pd.read_parquet(tree / "cspine-index" / "slices.parquet")) == 24
     assert "24 slices: 0 read, 24 as before" in called("data", "index", tree).out
 

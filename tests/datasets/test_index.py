@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cspine.datasets import RsnaIndex, index_rsna, read_index
-from cspine.datasets.index import slices as slices_module
+from cspine.datasets.index import header_pass
 from cspine.dicom import SliceHeaderReader
 from cspine.domain import NoImages, Unreachable
 from tests.datasets.rsna_builders import PREFIX, TARGETS, TinyBox, TinyStudy, write_csv, write_mask, write_tree
@@ -166,10 +167,24 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_two_workers_write_the_tables_of_one(tree, tmp_path, monkeypatch):
-    monkeypatch.setattr(slices_module, "FILES_FOR_WORKERS", 1)
-    one, two = index_rsna(tree, tmp_path / "one", 1), index_rsna(tree, tmp_path / "two", 2)
+    for name in ("FILES_FOR_WORKERS", "FILES_PER_TASK"):
+        monkeypatch.setattr(header_pass, name, 1)
+    monkeypatch.setattr(header_pass, "ThreadPoolExecutor", _WaitingExecutor)
+    monkeypatch.setattr(header_pass, "_read_here", None)
+    two = index_rsna(tree, tmp_path / "two", 2)
+    monkeypatch.undo()
+    one = index_rsna(tree, tmp_path / "one", 1)
     pd.testing.assert_frame_equal(two.index.slices, one.index.slices)
     pd.testing.assert_frame_equal(two.index.studies, one.index.studies)
+
+
+class _WaitingExecutor(ThreadPoolExecutor):
+    """Waits for each call, so that nothing is read while the workers start."""
+
+    def submit(self, call, /, *args, **kwargs):
+        future = super().submit(call, *args, **kwargs)
+        future.exception()
+        return future
 
 
 def test_broken_files_are_listed_and_the_rest_is_there(tmp_path):
@@ -228,7 +243,7 @@ HEAD = ["StudyInstanceUID", *TARGETS]
         ([[PLAIN.study_uid, 1, 0, 2, 0, 0, 1, 0, 0]], 2, "2", "C2 is '2', not 0 or 1"),
         ([[PLAIN.study_uid, 0, 0, 1, 0, 0, 0, 0, 0]], 2, "0", "patient_overall is 0, fractured levels are C2"),
         ([[PLAIN.study_uid, *[0] * 8], [PLAIN.study_uid, *[1] * 8]], 3, PLAIN.study_uid, "a second row"),
-        ([["1.2.3", *[0] * 8]], 0, "1.2.3", "study 1.2.3 has no images"),
+        ([["1.2.3", *[0] * 8]], 2, "1.2.3", "study 1.2.3 has no images"),
         ([[PLAIN.study_uid, 0, 0]], 2, "", "has not the 9 cells"),
         ([["", *[0] * 8]], 2, "", "StudyInstanceUID is empty"),
     ],

@@ -21,8 +21,9 @@ from cspine.datasets import (
     index_image_folder,
     index_rsna,
 )
-from cspine.datasets.alignment import align, texture
-from cspine.datasets.fingerprints import Fingerprint, Mirror, fingerprint, mirror_signs
+from cspine.datasets.alignment import align, grain_agreement, texture
+from cspine.datasets.fingerprints import COUNT, Fingerprint, Mirror, fingerprint, mirror_signs
+from cspine.datasets.leaks import SAME, SAME_GRAIN, _agreement
 from tests.datasets.rsna_builders import TinyStudy, write_study, write_tree
 from tools.seed_leaks import TWIN, WAYS, seed_leaks
 
@@ -208,6 +209,37 @@ def test_alignment_finds_shift_and_mirror():
     found = align(one, other)
     assert found.similarity > 0.9
     assert (found.mirror, found.shift_rc) == (Mirror.ROWS, (6, 9))
+
+
+def test_the_best_of_the_mirrored_ways_is_that_of_trying_all_four():
+    rng = np.random.default_rng(3)
+    rows, columns = rng.normal(size=(5, COUNT)).astype(np.float32), rng.normal(size=(7, COUNT)).astype(np.float32)
+    tried = np.max([(rows * mirror_signs(mirror)) @ columns.T for mirror in Mirror], axis=0)
+    np.testing.assert_allclose(_agreement(rows, columns), tried, rtol=1e-5)
+
+
+def test_a_copy_that_lost_its_densest_bone_still_shares_a_window():
+    pixels = np.random.default_rng(0).normal(0, 30, (120, 160))
+    pixels[20:40, 5:35] += 1500
+    pixels[70:90, 90:120] += np.hypot(*np.mgrid[-10:10, -15:15]) * 60
+    whole, cropped = fingerprint(pixels, (2.0, 2.0)), fingerprint(pixels[:, 40:], (2.0, 2.0))
+    agreements = whole.anchored @ cropped.anchored.T
+    assert agreements[0].max() < 0.6
+    assert agreements.max() > 0.95
+
+
+@pytest.mark.parametrize("noise_seed", [1, 2])
+def test_only_a_picture_with_the_same_noise_is_the_same(noise_seed):
+    anatomy = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1440, (90, 90)), 4.0)
+    one = anatomy + np.random.default_rng(1).normal(0, 30, anatomy.shape)
+    other = ndimage.shift(
+        anatomy + np.random.default_rng(noise_seed).normal(0, 30, anatomy.shape), (4.5, -3.5), order=1, mode="nearest"
+    )
+    pixel_mm = (1.0, 1.0)
+    alignment = align(texture(one, pixel_mm), texture(other, pixel_mm), (Mirror.NONE,))
+    assert alignment.similarity > SAME  # by texture alone both would pass
+    agreement = grain_agreement(one, pixel_mm, other, pixel_mm, alignment)
+    assert agreement > 0.9 if noise_seed == 1 else agreement < SAME_GRAIN
 
 
 # Folders of pictures: no pixel size, and copies that were cropped and enlarged again.

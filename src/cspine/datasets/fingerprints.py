@@ -1,12 +1,12 @@
 """What a slice looks like in some hundred numbers, so that a copy of it is found among hundreds of thousands.
 
-Two descriptors of each slice, both coefficients of a cosine transform (the perceptual hash of images, kept as numbers
-instead of bits): one of the whole frame, which re-encoding and small shifts hardly change, and one of a window round
-the densest bone, which also stays when the picture is cropped or moved. A mirrored picture has the same coefficients
-with other signs, so that mirrored copies are found without a second descriptor. The lowest coefficients say "a neck"
-and are damped.
+Descriptors of each slice, all of them coefficients of a cosine transform (the perceptual hash of images, kept as
+numbers instead of bits): one of the whole frame, which re-encoding and small shifts hardly change, and some of windows
+round the places with the densest bone, which also stay when the picture is cropped or moved. Of several places, as
+cropping may cut one away or make another the densest. A mirrored picture has the same coefficients with other signs,
+so that mirrored copies are found without another descriptor. The lowest coefficients say "a neck" and are damped.
 
-Legend: N slices, D coefficients.
+Legend: N slices, A windows (anchors), D coefficients.
 """
 
 import hashlib
@@ -24,6 +24,9 @@ WINDOW_MM = 96.0
 WINDOW_SHARE = 0.45
 ANCHOR_SIGMA = 0.35
 ANCHOR_STEPS = 12
+ANCHORS = 3
+# Round a place that was found, so many times the window's sigma are left out when the next one is looked for.
+ANCHOR_APART = 1.5
 BONE_HU, BONE_GRAY = 200.0, 150.0
 # Of a window with less structure than this (HU or gray levels) nothing can be said.
 LEAST_DEVIATION = 2.0
@@ -46,8 +49,10 @@ class Fingerprint:
     ----------
     pixel_hash
         BLAKE2b of shape and pixel values.
-    frame, anchored
+    frame
         (D,) float32 of unit length; zeros where nothing can be said.
+    anchored
+        (A, D), the same of each window, the densest first.
     """
 
     pixel_hash: str
@@ -69,8 +74,9 @@ def fingerprint(pixels: np.ndarray, pixel_mm: tuple[float, float] | None, scale:
     digest.update(np.ascontiguousarray(pixels).astype("<i2" if _fits(pixels) else "<f4", copy=False).data)
     values = np.clip(pixels, -1000, 2000) if pixel_mm is not None else pixels
     values = values.astype(np.float32)
-    center, half = _window(values, pixel_mm, scale)
-    return Fingerprint(digest.hexdigest(), describe(_square(values)), describe(_sampled(values, center, half)))
+    centers, half = _windows(values, pixel_mm, scale)
+    anchored = np.stack([describe(_sampled(values, center, half)) for center in centers])
+    return Fingerprint(digest.hexdigest(), describe(_square(values)), anchored)
 
 
 def mirror_signs(mirror: Mirror) -> np.ndarray:
@@ -110,10 +116,10 @@ def _square(values: np.ndarray) -> np.ndarray:
     return square
 
 
-def _window(
+def _windows(
     values: np.ndarray, pixel_mm: tuple[float, float] | None, scale: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return center and half sides (row, column) of the window round the densest bone, in pixels."""
+) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Return centers and half sides (row, column) of the windows round the densest bone, in pixels."""
     longest = max(values.shape)
     sides = (WINDOW_SHARE * longest,) * 2 if pixel_mm is None else tuple(WINDOW_MM / mm for mm in pixel_mm)
     half = (sides[0] / 2 / scale, sides[1] / 2 / scale)
@@ -121,22 +127,30 @@ def _window(
     bone = np.clip(values - (BONE_GRAY if pixel_mm is None else BONE_HU), 0, 600)
     rows, columns = (n // step * step for n in bone.shape)
     coarse = bone[:rows, :columns].reshape(rows // step, step, columns // step, step).mean(axis=(1, 3))
-    center = _densest(coarse, (half[0] / step, half[1] / step))
-    return ((center[0] + 0.5) * step - 0.5, (center[1] + 0.5) * step - 0.5), half
+    sigma = (half[0] / step * ANCHOR_SIGMA, half[1] / step * ANCHOR_SIGMA)
+    found = []
+    for _ in range(ANCHORS):
+        center = _densest(coarse, sigma)
+        found.append(((center[0] + 0.5) * step - 0.5, (center[1] + 0.5) * step - 0.5))
+        coarse = coarse * (1 - _hill(coarse.shape, center, (ANCHOR_APART * sigma[0], ANCHOR_APART * sigma[1])))
+    return found, half
 
 
-def _densest(weight: np.ndarray, half: tuple[float, float]) -> tuple[float, float]:
+def _hill(shape: tuple[int, ...], center: tuple[float, float], sigma: tuple[float, float]) -> np.ndarray:
+    axes = [np.exp(-0.5 * ((np.arange(n) - c) / s) ** 2) for n, c, s in zip(shape, center, sigma, strict=True)]
+    return np.outer(*axes)
+
+
+def _densest(weight: np.ndarray, sigma: tuple[float, float]) -> tuple[float, float]:
     """Return where the most weight lies within a soft window: the peak of the smoothed weight, then refined."""
     if not weight.any():
         return ((weight.shape[0] - 1) / 2, (weight.shape[1] - 1) / 2)
-    sigma = (half[0] * ANCHOR_SIGMA, half[1] * ANCHOR_SIGMA)
     smooth = ndimage.gaussian_filter(weight, sigma, mode="constant")
     peak = np.unravel_index(int(smooth.argmax()), smooth.shape)
     center = (float(peak[0]), float(peak[1]))
     y, x = np.arange(weight.shape[0]), np.arange(weight.shape[1])
     for _ in range(ANCHOR_STEPS):
-        soft = weight * np.exp(-0.5 * ((y - center[0]) / sigma[0]) ** 2)[:, None]
-        soft *= np.exp(-0.5 * ((x - center[1]) / sigma[1]) ** 2)[None, :]
+        soft = weight * _hill(weight.shape, center, sigma)
         total = float(soft.sum())
         if total <= 0:
             break

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cspine.datasets.fingerprints import COUNT, fingerprint
+from cspine.datasets.fingerprints import ANCHORS, COUNT, fingerprint
 from cspine.datasets.index import UID, RsnaIndex
 from cspine.datasets.leak_report import LeakReport
 from cspine.datasets.leaks import Pixels, Prints, Slide, find_leaks
@@ -28,7 +28,8 @@ SCALES = (1.0, 1.1, 1.21, 1.33)
 _BATCH = 24
 _SCHEMA = pa.schema([
     ("file", pa.string()), ("file_bytes", pa.int64()), ("modified_ns", pa.int64()), ("scale", pa.float32()),
-    ("pixel_hash", pa.string()), ("frame", pa.list_(pa.float16(), COUNT)), ("anchored", pa.list_(pa.float16(), COUNT)),
+    ("pixel_hash", pa.string()), ("frame", pa.list_(pa.float16(), COUNT)),
+    ("anchored", pa.list_(pa.float16(), ANCHORS * COUNT)),
 ])  # fmt: skip
 
 Report = Callable[[str, float], None]
@@ -116,7 +117,7 @@ def check_leaks(
     prints = Prints(
         np.array([row[4] for row in found], dtype=object),
         np.array([row[5] for row in found], np.float16).reshape(-1, COUNT),
-        np.array([row[6] for row in found], np.float16).reshape(-1, COUNT),
+        np.array([row[6] for row in found], np.float16).reshape(-1, ANCHORS, COUNT),
     )
 
     def load(key: str) -> Pixels | None:
@@ -158,7 +159,7 @@ def _describe(gallery: Gallery, batch: Sequence[PictureFile]) -> tuple[list[_Row
             continue
         for scale in gallery.scales:
             seen = fingerprint(*picture, scale)
-            frame, anchored = seen.frame.astype(np.float16), seen.anchored.astype(np.float16)
+            frame, anchored = seen.frame.astype(np.float16), seen.anchored.ravel().astype(np.float16)
             rows.append((file.file, file.file_bytes, file.modified_ns, scale, seen.pixel_hash, frame, anchored))
     return rows, unread
 
@@ -171,7 +172,7 @@ def _known(path: Path) -> dict[tuple[str, int, int, float], _Row]:
     except (pa.ArrowException, OSError, ValueError):
         return {}
     arrays = [
-        table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, COUNT)
+        table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         for name in ("frame", "anchored")
     ]
     plain = [table[name].to_pylist() for name in ("file", "file_bytes", "modified_ns", "scale", "pixel_hash")]
@@ -187,7 +188,7 @@ def _keep(rows: Iterable[_Row], path: Path) -> None:
     arrays = [pa.array(list(values), field.type) for values, field in zip(columns[:5], _SCHEMA, strict=False)]
     for vectors in columns[5:]:
         flat = pa.array(np.concatenate(vectors) if vectors else np.zeros(0, np.float16), pa.float16())
-        arrays.append(pa.FixedSizeListArray.from_arrays(flat, COUNT))
+        arrays.append(pa.FixedSizeListArray.from_arrays(flat, _SCHEMA.field(len(arrays)).type.list_size))
     part = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA), part, compression="zstd")
     part.replace(path)

@@ -1,9 +1,9 @@
 """Find what stands on both sides of a split: the same study, the same study under another name, and copies of slices.
 
 Three steps, cheap ones first. Keys: a study in two parts. Hashes: slices with the same pixels. Looks: fingerprints of
-all slices are compared across the parts, and what is alike is laid on one another and compared by its texture. The
-first two need no pixels or read each once; the third is the only one that compares pairs, and costs one small matrix
-product.
+all slices are compared across the parts, and what is alike is laid on one another and compared by its texture and, in
+the same place, by its grain. The first two need no pixels or read each once; the third is the only one that compares
+pairs, and costs small matrix products.
 """
 
 from collections import defaultdict
@@ -12,23 +12,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
-from cspine.datasets.alignment import align, texture
+from cspine.datasets.alignment import Alignment, align, grain_agreement, texture
 from cspine.datasets.fingerprints import Mirror, mirror_signs
 
 # Fingerprints that agree by less are of different pictures. Whole frames of necks are more alike than windows round a
 # bone.
 ALIKE_FRAME, ALIKE_ANCHORED = 0.90, 0.75
-# Texture that agrees by more is that of one picture.
-SAME = 0.5
+# Texture and grain that both agree by more are those of one picture.
+SAME, SAME_GRAIN = 0.5, 0.5
 # How many look-alikes of a slice are looked at, and how many of two studies.
-PER_SLICE, PER_PAIR = 4, 12
+PER_SLICE, PER_PAIR = 6, 12
 # From this many copied slices on, two studies are called the same.
 SAME_STUDY_SLICES = 3
 _ROWS, _COLUMNS = 256, 16_384
 _CACHED = 96
+_SIGNS = {mirror: mirror_signs(mirror) for mirror in Mirror}
 
 
 class LeakKind(StrEnum):
@@ -63,7 +65,7 @@ class Slide:
 
 @dataclass(frozen=True, eq=False)
 class Prints:
-    """Fingerprints of slides, in their order: hashes, and descriptors (N, D)."""
+    """Fingerprints of slides, in their order: hashes, and descriptors (N, D) and (N, A, D)."""
 
     pixel_hash: np.ndarray
     frame: np.ndarray
@@ -184,33 +186,54 @@ class _Sides:
         """Compare a block of slides with all in later parts."""
         rows = slice(start, start + _ROWS)
         first = int(np.searchsorted(self.parts, self.parts[rows][0], side="right"))
-        best: dict[int, list[tuple[float, int, Mirror]]] = defaultdict(list)
+        best: dict[int, list[tuple[float, int]]] = defaultdict(list)
         for at in range(first, len(self.order), _COLUMNS):
             columns = slice(at, at + _COLUMNS)
             never = self.parts[rows][:, None] >= self.parts[None, columns]
             never |= self.owners[rows][:, None] == self.owners[None, columns]
             never |= (self.scales[rows][:, None] > 1) & (self.scales[None, columns] > 1)
-            for mirror in Mirror:
-                signs = mirror_signs(mirror)
-                agreement = (self.frame[rows] * signs) @ self.frame[columns].T - ALIKE_FRAME
-                anchored = (self.anchored[rows] * signs) @ self.anchored[columns].T - ALIKE_ANCHORED
+            agreement = _agreement(self.frame[rows], self.frame[columns]) - ALIKE_FRAME
+            for one, other in product(range(self.anchored.shape[1]), repeat=2):
+                anchored = _agreement(self.anchored[rows, one], self.anchored[columns, other]) - ALIKE_ANCHORED
                 np.maximum(agreement, anchored, out=agreement)
-                agreement[never] = -1
-                self._keep(best, agreement, (start, at), mirror)
+            agreement[never] = -1
+            for row in np.flatnonzero(agreement.max(axis=1) > 0):
+                values = agreement[row]
+                top = np.argpartition(-values, min(PER_SLICE, len(values) - 1))[:PER_SLICE]
+                best[start + int(row)] += [(float(values[k]), at + int(k)) for k in top if values[k] > 0]
         return [
-            (int(self.order[row]), int(self.order[column]), mirror, value)
+            (int(self.order[row]), int(self.order[column]), self._mirror(row, column), value)
             for row, found in best.items()
-            for value, column, mirror in sorted(found, key=lambda entry: -entry[0])[:PER_SLICE]
+            for value, column in sorted(found, reverse=True)[:PER_SLICE]
         ]
 
-    @staticmethod
-    def _keep(
-        best: dict[int, list[tuple[float, int, Mirror]]], agreement: np.ndarray, at: tuple[int, int], mirror: Mirror
-    ) -> None:
-        for row in np.flatnonzero(agreement.max(axis=1) > 0):
-            values = agreement[row]
-            top = np.argpartition(-values, min(PER_SLICE, len(values) - 1))[:PER_SLICE]
-            best[at[0] + int(row)] += [(float(values[k]), at[1] + int(k), mirror) for k in top if values[k] > 0]
+    def _mirror(self, one: int, other: int) -> Mirror:
+        """Return how the second slide must be turned to be most like the first one."""
+
+        def agreement(mirror: Mirror) -> float:
+            signs = _SIGNS[mirror]
+            anchored = (self.anchored[one] * signs) @ self.anchored[other].T
+            frame = float((self.frame[one] * signs) @ self.frame[other])
+            return max(frame - ALIKE_FRAME, float(anchored.max()) - ALIKE_ANCHORED)
+
+        return max(Mirror, key=agreement)
+
+
+def _agreement(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the product of each descriptor with each other one (R, C), the best of the four mirrored ways.
+
+    Mirroring turns signs of the coefficients of odd order along an axis. Those of even and odd order along both axes
+    together give two sums, those of different order two more; the four ways are sums and differences of them.
+    """
+    alike = _SIGNS[Mirror.BOTH] > 0
+
+    def better(turned: np.ndarray) -> np.ndarray:
+        found: np.ndarray = turned[:, alike] @ columns[:, alike].T
+        found += np.abs(turned[:, ~alike] @ columns[:, ~alike].T)
+        return found
+
+    best: np.ndarray = np.maximum(better(rows), better(rows * _SIGNS[Mirror.ROWS]))
+    return best
 
 
 def _confirmed(
@@ -224,17 +247,17 @@ def _confirmed(
     wanted.sort(key=lambda e: (slides[e[0]].key, slides[e[1]].key))
 
     @lru_cache(maxsize=_CACHED)
-    def of(key: str, scale: float) -> np.ndarray | None:
+    def of(key: str, scale: float) -> tuple[Pixels, np.ndarray] | None:
         pixels = load(key)
-        return None if pixels is None else texture(*pixels, scale)
+        return None if pixels is None else (pixels, texture(*pixels, scale))
 
     def look(entry: tuple[int, int, Mirror, float]) -> _Match | None:
         a, b = slides[entry[0]], slides[entry[1]]
         one, other = of(a.key, a.scale), of(b.key, b.scale)
         if one is None or other is None:
             return None
-        alignment = align(one, other, (entry[2],))
-        if alignment.similarity < SAME:
+        alignment = align(one[1], other[1], (entry[2],))
+        if alignment.similarity < SAME or not _same_grain(one[0], other[0], alignment):
             return None
         moved = max(map(abs, alignment.shift_rc)) > 0
         how = ", ".join(["moved"] * moved + [entry[2].value] * (entry[2] is not Mirror.NONE)) or "re-encoded"
@@ -242,6 +265,13 @@ def _confirmed(
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         return [match for match in pool.map(look, wanted) if match is not None]
+
+
+def _same_grain(one: Pixels, other: Pixels, alignment: Alignment) -> bool:
+    """Whether the grain agrees, too; where no pixel size is known, a copy may be enlarged and have another one."""
+    if one[1] is None or other[1] is None:
+        return True
+    return grain_agreement(one[0], one[1], other[0], other[1], alignment) >= SAME_GRAIN
 
 
 def _by_owners(slides: Sequence[Slide], matches: Sequence[_Match]) -> list[Leak]:

@@ -186,9 +186,11 @@ def score_submission(
     truth, guess = np.zeros((len(wanted), 8)), np.zeros((len(wanted), 8))
     for k, uid in enumerate(wanted):
         for t, target in enumerate(TARGETS):
-            label, q = labels.get(uid, {}).get(target), submission.get(uid, {}).get(target)
+            told, q = labels.get(uid), submission.get(uid, {}).get(target)
+            label = told.labels.get(target) if told else None
             if label is None:
-                raise InputError(f"{labels_csv}: no label for {target} of study {uid}; leave the study out")
+                why = "".join(f" ({problem})" for problem in problems if problem.study == uid)
+                raise InputError(f"{labels_csv}: no label for {target} of study {uid}{why}; leave the study out")
             if q is None:
                 raise InputError(f"the submission has no row {uid}_{target}")
             truth[k, t], guess[k, t] = label, q

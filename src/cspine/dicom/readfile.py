@@ -104,7 +104,7 @@ class ImageReader:
         return kind
 
 
-def read_raw(path: Path, wanted: frozenset[int] = tags.WANTED) -> RawFile:
+def read_raw(path: Path | str, wanted: frozenset[int] = tags.WANTED) -> RawFile:
     """Return the wanted elements of a file.
 
     Raises
@@ -120,9 +120,10 @@ def read_raw(path: Path, wanted: frozenset[int] = tags.WANTED) -> RawFile:
     if status.st_size == 0:
         raise NotReadable("empty file (0 bytes)")
     amount = _FIRST_BYTES
-    with open(path, "rb", buffering=0) as file:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a file object would take as long as reading the bytes
+    try:
         while True:
-            head = os.pread(file.fileno(), amount, 0)
+            head = os.pread(handle, amount, 0)
             try:
                 return RawFile(parse(head, wanted), head, status.st_size, status.st_mtime_ns)
             except NeedMore:
@@ -133,10 +134,12 @@ def read_raw(path: Path, wanted: frozenset[int] = tags.WANTED) -> RawFile:
                 amount *= _GROWTH
             except Unusual:
                 break
+    finally:
+        os.close(handle)
     return RawFile(_by_pydicom(path, head[:132], wanted), head, status.st_size, status.st_mtime_ns)
 
 
-def _by_pydicom(path: Path, start: bytes, wanted: frozenset[int]) -> RawHeader:
+def _by_pydicom(path: Path | str, start: bytes, wanted: frozenset[int]) -> RawHeader:
     if start[128:] != b"DICM" and not _looks_naked(start):
         raise NotReadable("not a DICOM file")
     try:
@@ -147,7 +150,7 @@ def _by_pydicom(path: Path, start: bytes, wanted: frozenset[int]) -> RawHeader:
         raise NotReadable(f"damaged DICOM file: {type(error).__name__}: {error}") from error
 
 
-def _dataset(path: Path, wanted: frozenset[int]) -> pydicom.Dataset:
+def _dataset(path: Path | str, wanted: frozenset[int]) -> pydicom.Dataset:
     return pydicom.dcmread(path, force=True, defer_size=_DEFER_BYTES, specific_tags=[*wanted, PIXEL_DATA])
 
 

@@ -103,9 +103,9 @@ class SliceHeaderReader:
     """Reads files and remembers what the slices of a series share; use one for each series or folder."""
 
     def __init__(self) -> None:
-        self._shared: dict[tuple[bytes | str | None, ...], tuple[object, ...]] = {}
+        self._shared: dict[tuple[bytes | str | None, ...], tuple[tuple[object, ...], int | None]] = {}
 
-    def read(self, path: Path, name: str) -> SliceHeader:
+    def read(self, path: Path | str, name: str) -> SliceHeader:
         """Return the header of one file.
 
         Parameters
@@ -128,19 +128,20 @@ class SliceHeaderReader:
         key = (file.header.transfer_syntax, *map(values.get, _SHARED))
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = _shared_values(file.header)
-        rows, columns = shared[10], shared[11]
+            shared = self._shared[key] = _shared_values(file.header), _pixel_bytes(file.header)
+        same, pixel_bytes = shared
+        rows, columns = same[10], same[11]
         if rows is None or columns is None:
             raise NoImages(f"{name}: a DICOM object without rows and columns, not an image")
         return SliceHeader(
             tags.text(values.get(tags.SOP_INSTANCE_UID)),
             tags.integer(values.get(tags.INSTANCE_NUMBER)),
             tags.numbers(values.get(tags.POSITION), 3),
-            _pixel_state(file),
+            _pixel_state(file, pixel_bytes),
             file.size,
             file.modified_ns,
             _header_hash(file),
-            *shared,  # type: ignore[arg-type]  # the order of `_shared_values` is that of the class; a test compares
+            *same,  # type: ignore[arg-type]  # the order of `_shared_values` is that of the class; a test compares
         )
 
 
@@ -176,22 +177,21 @@ def _first_number(value: bytes | None) -> float | None:
     return tags.number((value or b"").split(b"\\", 1)[0])
 
 
-def _pixel_state(file: RawFile) -> PixelState:
+def _pixel_state(file: RawFile, needed: int | None) -> PixelState:
     header = file.header
     if header.pixel_offset is None:
         return PixelState.ABSENT
     if header.deflated_from is not None:
         return PixelState.WHOLE  # lengths speak of the inflated body; what is missing shows when it is read
-    syntax = SYNTAXES.get(header.transfer_syntax)
-    needed = 1
-    if syntax is None or not syntax.encapsulated:
-        needed = _raw_bytes(header)
-        if header.pixel_length is not None:
-            needed = max(needed, header.pixel_length)
+    needed = 1 if needed is None else max(needed, header.pixel_length or 0)
     return PixelState.WHOLE if file.size - header.pixel_offset >= needed else PixelState.TRUNCATED
 
 
-def _raw_bytes(header: RawHeader) -> int:
+def _pixel_bytes(header: RawHeader) -> int | None:
+    """Return the size of the pixels that a header promises; ``None`` where they are compressed."""
+    syntax = SYNTAXES.get(header.transfer_syntax)
+    if syntax is not None and syntax.encapsulated:
+        return None
     wanted = (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.SAMPLES)
     rows, columns, bits, samples = (tags.short(header.values.get(tag), header.big_endian) for tag in wanted)
     return (rows or 0) * (columns or 0) * ((bits or 0) // 8) * (samples or 1)

@@ -145,7 +145,7 @@ def group_bars(table: pd.DataFrame) -> Figure:
         axes.bar(at, part["share"], width=0.95 * step, color=color, label=f"{group} slices, n = {part['n'].max()}")
         _whiskers(axes, at, part)
     axes.set_xticks(range(8), [_name(target) for target in table["target"].unique()])
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return _percent(figure, axes, "studies with a fracture")
 
 

@@ -37,6 +37,8 @@ def masks_of(root: Path) -> dict[str, Path]:
 
 def placed_boxes(boxes: list[BoxRow], table: pa.Table, complain: Complain) -> list[BoxRow]:
     """Return the boxes of a study that lie in an image of it; those that reach outside are cut at the border."""
+    if not boxes:
+        return []
     numbers = table["slice_number"].to_pylist()
     shapes = dict(zip(numbers, zip(table["Rows"].to_pylist(), table["Columns"].to_pylist(), strict=True), strict=True))
     return [kept for box in boxes if (kept := _placed(box, shapes, complain)) is not None]

@@ -5,9 +5,9 @@ shards become one table, and the tables of the last run are replaced all togethe
 """
 
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cspine.datasets.index.annotations import box_table, mask_problems, masks_of, placed_boxes
-from cspine.datasets.index.csvfiles import BOXES_CSV, TEST_FILE, TRAIN_FILE, BoxRow, read_boxes, read_labels, read_test
-from cspine.datasets.index.known import KnownSlices, known_slices
+from cspine.datasets.index.csvfiles import (
+    BOXES_CSV,
+    TEST_FILE,
+    TRAIN_FILE,
+    BoxRow,
+    LabelRow,
+    read_boxes,
+    read_labels,
+    read_test,
+)
+from cspine.datasets.index.header_pass import read_headers
+from cspine.datasets.index.known import KnownSlices, known_slices, ranges_of
 from cspine.datasets.index.reading import RsnaIndex, read_index
 from cspine.datasets.index.schema import (
     BOXES_FILE,
@@ -32,8 +42,8 @@ from cspine.datasets.index.schema import (
     ProblemKind,
     slice_schema,
 )
-from cspine.datasets.index.slices import StudyFolder, StudyHeaders, list_studies, read_headers, with_places
-from cspine.datasets.index.studies import study_problems, study_row
+from cspine.datasets.index.slices import StudyFolder, list_studies
+from cspine.datasets.index.studies import StudyHeaders, summed_up
 from cspine.domain import NoImages, Rejected, Unreachable
 
 INDEX_FOLDER = "cspine-index"
@@ -67,7 +77,7 @@ class IndexRun:
 class _Gathered:
     """What a run gathers besides the slices."""
 
-    labels: dict[str, dict[str, int | None]]
+    labels: dict[str, LabelRow]
     boxes: dict[str, list[BoxRow]]
     masks: dict[str, Path]
     problems: list[Problem]
@@ -132,11 +142,9 @@ def _gather(root: Path, present: list[str]) -> _Gathered:
 
 
 def _check_test(root: Path, problems: list[Problem]) -> None:
-    for uid in read_test(root, problems.append):
+    for uid, rows in read_test(root, problems.append).items():
         if (root / "test_images").is_dir() and not (root / "test_images" / uid).is_dir():
-            problems.append(
-                Problem(ProblemKind.UNKNOWN_STUDY, TEST_FILE, f"study {uid} has no images", value=uid, study=uid)
-            )
+            problems.append(_unknown(TEST_FILE, uid, f"study {uid} has no images", min(rows.values())))
 
 
 def _index_slices(
@@ -145,33 +153,34 @@ def _index_slices(
     root, folder, present = where
     total = sum(1 for part in present for entry in (root / f"{part}_images").iterdir() if entry.is_dir())
     wanted = (study for part in present for study in list_studies(root, part, root / f"{part}_images"))
-    whole: dict[tuple[str, str], StudyFolder] = {}
+    kept: deque[pa.Table] = deque()
 
     def changed() -> Iterator[StudyFolder]:
         for study in wanted:
-            whole[study.part, study.uid] = study
-            yield replace(study, files=known.changed(study))
+            to_read, old = known.compared(study)
+            kept.append(old)
+            yield to_read
 
     shards = _Shards(folder / SHARDS)
-    for headers in read_headers(root, changed(), workers):
-        study = whole.pop((headers.study.part, headers.study.uid))
-        old = known.unchanged(study)
-        table = with_places(pa.concat_tables([old, headers.table]) if old.num_rows else headers.table)
+    for study, headers in read_headers(str(root), changed(), workers):
+        old = kept.popleft()
         gathered.read += headers.table.num_rows
         gathered.kept += old.num_rows
-        _add_study(root, headers, table, gathered)
-        shards.add(table)
+        whole = headers
+        if old.num_rows:
+            table = pa.concat_tables([old, headers.table.select(old.column_names)])
+            whole = summed_up(study, table, headers.broken)
+        _add_study(root, study, whole, gathered)
+        shards.add(whole.table)
         report(study.uid, len(gathered.rows) / total, gathered.read + gathered.kept)
     shards.flush()
 
 
-def _add_study(root: Path, headers: StudyHeaders, table: pa.Table, gathered: _Gathered) -> None:
-    study, problems = headers.study, gathered.problems
-    problems += headers.problems
-    row = study_row(study.part, study.uid, table, len(headers.problems))
-    problems += study_problems(row, table, study.folder)
-    labels = gathered.labels.get(study.uid) if study.part == "train" else None
-    row |= {name: (labels or {}).get(name) for name in TARGETS}
+def _add_study(root: Path, study: StudyFolder, headers: StudyHeaders, gathered: _Gathered) -> None:
+    row, table, problems = headers.row, headers.table, gathered.problems
+    problems += [*headers.broken, *headers.odd]
+    told = gathered.labels.get(study.uid) if study.part == "train" else None
+    row |= {name: told.labels.get(name) if told else None for name in TARGETS}
     boxes = placed_boxes(gathered.boxes.get(study.uid, []), table, problems.append)
     gathered.kept_boxes += boxes
     mask = gathered.masks.get(study.uid)
@@ -234,14 +243,15 @@ def _join_shards(shards: Path, out: Path, wanted: set[tuple[str, str]]) -> None:
     files = sorted(shards.glob("*.parquet"))
     last: dict[tuple[str, str], int] = {}
     for number, path in enumerate(files):
-        names = pq.read_table(path, columns=["part", UID])
-        last |= dict.fromkeys(zip(names["part"].to_pylist(), names[UID].to_pylist(), strict=True), number)
+        last |= dict.fromkeys(ranges_of(pq.read_table(path, columns=["part", UID])), number)
     with pq.ParquetWriter(out, slice_schema(), compression="zstd") as writer:
         for number, path in enumerate(files):
             table = pq.read_table(path).cast(slice_schema())
-            keys = zip(table["part"].to_pylist(), table[UID].to_pylist(), strict=True)
-            keep = pa.array([key in wanted and last[key] == number for key in keys])
-            writer.write_table(table.filter(keep))
+            ranges = ranges_of(table)
+            kept = [place for key, place in ranges.items() if key in wanted and last[key] == number]
+            if len(kept) < len(ranges):
+                table = pa.concat_tables([table.slice(*place) for place in kept] or [table.slice(0, 0)])
+            writer.write_table(table)
 
 
 def _unknown_studies(gathered: _Gathered) -> None:
@@ -249,14 +259,14 @@ def _unknown_studies(gathered: _Gathered) -> None:
     seen = {row[UID] for row in gathered.rows}
     trained = [row[UID] for row in gathered.rows if row["part"] == "train"]
     counts = Counter(box.study for boxes in gathered.boxes.values() for box in boxes)
-    for uid in gathered.labels:
+    for uid, told in gathered.labels.items():
         if uid not in seen:
-            gathered.problems.append(_unknown(TRAIN_FILE, uid, f"study {uid} has no images"))
+            gathered.problems.append(_unknown(TRAIN_FILE, uid, f"study {uid} has no images", told.csv_row))
     for uid, number in counts.items():
         if uid not in seen:
             first = gathered.boxes[uid][0].csv_row
             said = f"{number} boxes of study {uid}, which has no images"
-            gathered.problems.append(replace(_unknown(BOXES_CSV, uid, said), row=first))
+            gathered.problems.append(_unknown(BOXES_CSV, uid, said, first))
     for uid, path in gathered.masks.items():
         if uid not in seen:
             gathered.problems.append(_unknown(f"{path.parent.name}/{path.name}", uid, f"study {uid} has no images"))
@@ -268,8 +278,8 @@ def _unknown_studies(gathered: _Gathered) -> None:
                 )
 
 
-def _unknown(file: str, uid: str, message: str) -> Problem:
-    return Problem(ProblemKind.UNKNOWN_STUDY, file, message, value=uid, study=uid)
+def _unknown(file: str, uid: str, message: str, row: int = 0) -> Problem:
+    return Problem(ProblemKind.UNKNOWN_STUDY, file, message, row, value=uid, study=uid)
 
 
 def _translated(error: OSError, folder: Path) -> Exception:

@@ -27,17 +27,29 @@ class BoxRow:
     csv_row: int
 
 
-def read_labels(root: Path, complain: Complain, name: str = TRAIN_FILE) -> dict[str, dict[str, int | None]]:
-    """Return the labels of each study of ``train.csv``, or another file; ``None`` where a cell holds no label."""
-    labels: dict[str, dict[str, int | None]] = {}
+@dataclass(frozen=True)
+class LabelRow:
+    """One row of the table of labels; ``None`` where a cell holds no label, nothing where there is no column."""
+
+    csv_row: int
+    labels: dict[str, int | None]
+
+
+def read_labels(root: Path, complain: Complain, name: str = TRAIN_FILE) -> dict[str, LabelRow]:
+    """Return the labels of each study of ``train.csv``, or another file."""
+    found: dict[str, LabelRow] = {}
     for number, row in _rows(root / name, (UID, *TARGETS), complain):
         uid = row[UID]
-        if uid in labels:
-            complain(_wrong(TRAIN_FILE, number, uid, f"a second row for study {uid}; the first one counts", uid))
+        if uid in found:
+            complain(_wrong(name, number, uid, f"a second row for study {uid}; the first one counts", uid))
             continue
-        labels[uid] = {name: _label(row, name, number, complain) for name in TARGETS if name in row}
-        _check_overall(labels[uid], number, uid, complain)
-    return labels
+        labels = {target: _LABELS.get(row[target]) for target in TARGETS if target in row}
+        for target in (target for target, label in labels.items() if label is None):
+            said = f"{target} is {row[target]!r}, not 0 or 1; taken as unknown"
+            complain(_wrong(name, number, row[target], said, uid))
+        _check_overall(labels, (name, number), uid, complain)
+        found[uid] = LabelRow(number, labels)
+    return found
 
 
 def read_boxes(root: Path, complain: Complain) -> list[BoxRow]:
@@ -59,16 +71,16 @@ def read_boxes(root: Path, complain: Complain) -> list[BoxRow]:
     return boxes
 
 
-def read_test(root: Path, complain: Complain) -> dict[str, set[str]]:
-    """Return which of the eight targets are asked for of each study of ``test.csv``."""
-    wanted: dict[str, set[str]] = {}
+def read_test(root: Path, complain: Complain) -> dict[str, dict[str, int]]:
+    """Return which of the eight targets are asked for of each study of ``test.csv``, and in which row."""
+    wanted: dict[str, dict[str, int]] = {}
     for number, row in _rows(root / TEST_FILE, ("row_id", UID, "prediction_type"), complain):
         asked = row.get("prediction_type", "")
         if asked not in TARGETS:
             said = f"prediction_type is {asked!r}; known are {', '.join(TARGETS)}"
             complain(_wrong(TEST_FILE, number, asked, said, row[UID]))
             continue
-        wanted.setdefault(row[UID], set()).add(asked)
+        wanted.setdefault(row[UID], {}).setdefault(asked, number)
     return wanted
 
 
@@ -108,16 +120,7 @@ def _checked(
         yield number, row
 
 
-def _label(row: Mapping[str, str], name: str, number: int, complain: Complain) -> int | None:
-    label = _LABELS.get(row[name])
-    if label is None:
-        complain(
-            _wrong(TRAIN_FILE, number, row[name], f"{name} is {row[name]!r}, not 0 or 1; taken as unknown", row[UID])
-        )
-    return label
-
-
-def _check_overall(labels: Mapping[str, int | None], number: int, uid: str, complain: Complain) -> None:
+def _check_overall(labels: Mapping[str, int | None], place: tuple[str, int], uid: str, complain: Complain) -> None:
     levels = [labels.get(name) for name in LEVELS]
     overall = labels.get(OVERALL)
     if overall is None or any(level is None for level in levels):
@@ -127,7 +130,7 @@ def _check_overall(labels: Mapping[str, int | None], number: int, uid: str, comp
         said = (
             f"{OVERALL} is {overall}, fractured levels are {', '.join(fractured) or 'none'}: they contradict each other"
         )
-        complain(_wrong(TRAIN_FILE, number, str(overall), said, uid))
+        complain(_wrong(*place, str(overall), said, uid))
 
 
 def _number(cell: str) -> float | None:

@@ -1,6 +1,6 @@
 """What earlier runs know of the slices: whole tables, and the shards of a run that was stopped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cspine.datasets.index.schema import HEADER_FIELDS, UID, header_schema, slice_schema
-from cspine.datasets.index.slices import FileState, StudyFolder
+from cspine.datasets.index.slices import StudyFolder
 
 _NAMES = [field.name for field in HEADER_FIELDS]
 
@@ -37,16 +37,19 @@ class KnownSlices:
             newest |= {key: number for key, (_, number) in ranges.items()}
         return sum(newest.values())
 
-    def changed(self, study: StudyFolder) -> tuple[FileState, ...]:
-        """Return the files of a study that no earlier run knows with this size and time."""
-        known = set(_states(self._of(study)))
-        return tuple(f for f in study.files if (f"{study.folder}/{f.name}", f.size, f.modified_ns) not in known)
-
-    def unchanged(self, study: StudyFolder) -> pa.Table:
-        """Return the rows of the files that are as they were."""
+    def compared(self, study: StudyFolder) -> tuple[StudyFolder, pa.Table]:
+        """Return a study with the files that no earlier run knows with this size and time, and the rows of the rest."""
         table = self._of(study)
-        there = {(f"{study.folder}/{f.name}", f.size, f.modified_ns) for f in study.files}
-        return table.filter(pa.array([state in there for state in _states(table)], pa.bool_()))
+        if not table.num_rows:
+            return study, table
+        known = _states(table)
+        there = {(f"{study.folder}/{file.name}", file.size, file.modified_ns): file for file in study.files}
+        if there.keys() == set(known):
+            return replace(study, files=()), table
+        stayed = pa.array([state in there for state in known], pa.bool_())
+        changed = there.keys() - set(known)
+        files = tuple(file for state, file in there.items() if state in changed)
+        return replace(study, files=files), table.filter(stayed)
 
     def _of(self, study: StudyFolder) -> pa.Table:
         for table, ranges in zip(self.tables, self.ranges, strict=True):
@@ -59,7 +62,7 @@ def known_slices(folder: Path, name: str, shards: str) -> KnownSlices:
     """Return what an index folder knows; a damaged table, or one of another version, is as good as none."""
     paths = [*sorted((folder / shards).glob("*.parquet"), reverse=True), folder / name]
     tables = [table for path in paths if path.is_file() if (table := _read(path)) is not None]
-    return KnownSlices(tuple(tables), tuple(map(_ranges, tables)))
+    return KnownSlices(tuple(tables), tuple(map(ranges_of, tables)))
 
 
 def _read(path: Path) -> pa.Table | None:
@@ -70,7 +73,7 @@ def _read(path: Path) -> pa.Table | None:
         return None
 
 
-def _ranges(table: pa.Table) -> dict[tuple[str, str], tuple[int, int]]:
+def ranges_of(table: pa.Table) -> dict[tuple[str, str], tuple[int, int]]:
     """Return where each study begins and how many rows it has; the rows of a study stand together."""
     if not table.num_rows:
         return {}

@@ -1,16 +1,11 @@
-"""Read the headers of many study folders on all processors, and bring the slices of a study into order."""
+"""Read the headers of a study folder, and bring its slices into order."""
 
 import os
 import re
-import signal
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,20 +14,12 @@ from cspine.datasets.index.schema import PLACE_FIELDS, Problem, ProblemKind, hea
 from cspine.dicom import SliceHeader, SliceHeaderReader
 from cspine.domain import NoImages
 
-# A task is worth its way to another process from about this many files on.
-FILES_PER_TASK = 512
-# Fewer files than this are read here: starting processes would take longer.
-FILES_FOR_WORKERS = 2 * FILES_PER_TASK
 # Positions along the normal closer than this are the same place.
 SAME_PLACE_MM = 0.01
-_STUDIES_PER_TASK = 64
-_AHEAD_PER_WORKER = 3
-_PEEK = 8
 _NUMBER = re.compile(r"^\d+$")
 
 
-@dataclass(frozen=True)
-class FileState:
+class FileState(NamedTuple):
     """A file as a listing shows it."""
 
     name: str
@@ -54,15 +41,6 @@ class StudyFolder:
     uid: str
     folder: str
     files: tuple[FileState, ...]
-
-
-@dataclass(frozen=True)
-class StudyHeaders:
-    """What the headers of a folder say: one row a readable file, in the order of the names, and what is not."""
-
-    study: StudyFolder
-    table: pa.Table
-    problems: tuple[Problem, ...]
 
 
 def list_studies(root: Path, part: str, images: Path) -> Iterator[StudyFolder]:
@@ -91,66 +69,19 @@ def slice_number(name: str) -> int | None:
     return int(stem) if _NUMBER.match(stem) and len(stem) <= 9 else None
 
 
-def read_headers(root: Path, studies: Iterable[StudyFolder], workers: int) -> Iterator[StudyHeaders]:
-    """Yield the headers of each study, in the order given; only a few studies are in memory at a time."""
-    tasks = _tasks(studies)
-    while first := list(islice(tasks, _PEEK)):
-        many = sum(len(study.files) for task in first for study in task) >= FILES_FOR_WORKERS
-        if workers > 1 and many:
-            yield from _by_processes(str(root), chain(first, tasks), workers)
-            return
-        for task in first:
-            yield from _read_task(str(root), task)
-
-
-def _by_processes(root: str, tasks: Iterable[list[StudyFolder]], workers: int) -> Iterator[StudyHeaders]:
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    running: deque[Future[list[StudyHeaders]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_die_on_interrupt) as pool:
-        try:
-            for task in tasks:
-                running.append(pool.submit(_read_task, root, task))
-                if len(running) >= workers * _AHEAD_PER_WORKER:
-                    yield from running.popleft().result()
-            while running:
-                yield from running.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _die_on_interrupt() -> None:
-    """Let Ctrl-C end a worker without a word."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _tasks(studies: Iterable[StudyFolder]) -> Iterator[list[StudyFolder]]:
-    task: list[StudyFolder] = []
-    for study in studies:
-        task.append(study)
-        if len(task) >= _STUDIES_PER_TASK or sum(len(one.files) for one in task) >= FILES_PER_TASK:
-            yield task
-            task = []
-    if task:
-        yield task
-
-
-def _read_task(root: str, task: list[StudyFolder]) -> list[StudyHeaders]:
-    return [_read_study(root, study) for study in task]
-
-
-def _read_study(root: str, study: StudyFolder) -> StudyHeaders:
+def read_study(root: str, study: StudyFolder) -> tuple[pa.Table, tuple[Problem, ...]]:
+    """Return one row a readable file, in the order of the names, and what could not be read."""
     reader, rows, problems = SliceHeaderReader(), [], []
     for file in study.files:
         relative = f"{study.folder}/{file.name}"
         try:
-            header = reader.read(Path(root, relative), relative)
+            header = reader.read(f"{root}/{relative}", relative)
         except NoImages as error:
             said = str(error).removeprefix(f"{relative}: ")
             problems.append(Problem(ProblemKind.BROKEN_FILE, relative, said, study=study.uid))
             continue
         rows.append(_row(study, relative, file, header))
-    return StudyHeaders(study, _table(rows), tuple(problems))
+    return _table(rows), tuple(problems)
 
 
 def _row(study: StudyFolder, relative: str, file: FileState, header: SliceHeader) -> tuple[Any, ...]:
@@ -235,10 +166,11 @@ def with_places(table: pa.Table) -> pa.Table:
 
 def heights_mm(table: pa.Table) -> np.ndarray:
     """Return the position of each slice along the normal of most slices; NaN where it is not known."""
-    orientations = [tuple(o) if o is not None else None for o in table["orientation"].to_pylist()]
-    usual = max(set(orientations) - {None}, key=orientations.count, default=None)
-    if usual is None:
+    flat = table["orientation"].drop_null().combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    if not flat.size:
         return np.full(table.num_rows, np.nan)
+    orientations, counts = np.unique(flat.reshape(-1, 6), axis=0, return_counts=True)
+    usual = orientations[int(counts.argmax())]
     normal = np.cross(usual[:3], usual[3:])
     length = float(np.linalg.norm(normal))
     if length < 1e-6:
