@@ -38,6 +38,7 @@ export class Scene {
       loadingText: "",
       logLevel: "error",
       fontMinPx: 12,
+      atlasOutline: OUTLINE,
     });
   }
 
@@ -68,8 +69,14 @@ export class Scene {
     const numbers = [0, ...colors.map((_, k) => k + 1)];
     this.levels.setColormapLabel({ R: of(0), G: of(1), B: of(2), A: numbers.map((n) => (n ? 255 : 0)), I: numbers, labels: numbers.map(String) });
     this.levels.hdr.intent_code = NIFTI_INTENT_LABEL;
-    this.nv.setAtlasOutline(OUTLINE);
     this.nv.updateGLVolume();
+  }
+
+  // Every update sends all voxels through the graphics processor again; without one that takes seconds.
+  #update(changes) {
+    const changed = changes.filter(([object, name, value]) => object[name] !== value);
+    for (const [object, name, value] of changed) object[name] = value;
+    if (changed.length) this.nv.updateGLVolume();
   }
 
   get tiles() {
@@ -115,9 +122,7 @@ export class Scene {
   }
 
   window(low, high) {
-    this.volume.cal_min = low;
-    this.volume.cal_max = high;
-    this.nv.updateGLVolume();
+    this.#update([[this.volume, "cal_min", low], [this.volume, "cal_max", high]]);
   }
 
   layout(name) {
@@ -125,11 +130,10 @@ export class Scene {
   }
 
   showMarks({ outlines, heat }) {
-    if (this.levels) {
-      this.nv.setAtlasOutline(outlines ? OUTLINE : 0);
-      this.nv.setOpacity(this.nv.volumes.indexOf(this.levels), outlines ? TINT : 0);
-    }
-    if (this.heat) this.nv.setOpacity(this.nv.volumes.indexOf(this.heat), heat);
+    const changes = [];
+    if (this.levels) changes.push([this.nv.opts, "atlasOutline", outlines ? OUTLINE : 0], [this.levels, "opacity", outlines ? TINT : 0]);
+    if (this.heat) changes.push([this.heat, "opacity", heat]);
+    this.#update(changes);
   }
 
   zoom(factor) {
