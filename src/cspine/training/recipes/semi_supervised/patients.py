@@ -142,7 +142,8 @@ def _tiles(
     gray = np.asarray(stack.pixels[k])
     frames = tuple(_frames(stack, int(k)))
     truth = "fractured" if broken[level] else "whole"
-    told = f"P(visible) {patient.visible[k, level]:.2f}, P(fracture) {patient.finding[k, level]:.2f}"
+    silent = "" if heat.any() else "; nothing speaks for it"
+    told = f"P(visible) {patient.visible[k, level]:.2f}, P(fracture) {patient.finding[k, level]:.2f}{silent}"
     mask = None if stack.mask is None else np.asarray(stack.mask[k])
     return (
         ShownSlice(gray, mask, frames, f"slice {k + 1}, {name} ({truth})"),

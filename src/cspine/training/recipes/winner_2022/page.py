@@ -145,7 +145,8 @@ def _patients(experiment: WinnerExperiment) -> Iterator[PageSection]:
     yield PageSection("Patients, slice by slice", text, (table,), (_curves(run, order),))
     tiles = [tile for k in order for tile in _tiles(crops, numbers[run.test.studies[k]], run, k)]
     caption = "Slices of the vertebra with the highest answer, from top to bottom; colored: its mask."
-    picture = draw_slices(tiles, "Crops of vertebrae", columns=SHOWN_SLICES, caption=caption)
+    columns = min(run.recipe.crops.slices, SHOWN_SLICES)
+    picture = draw_slices(tiles, "Crops of vertebrae", columns=columns, caption=caption)
     yield PageSection("Crops", (), (), (picture,))
 
 
@@ -171,7 +172,7 @@ def _tiles(crops: CropSet, study: int, run: WinnerRun, k: int) -> Iterator[Shown
     best = int(np.argmax(means))
     level = int(one.levels[best])
     truth = "fractured" if run.test.truth[k, 1 + level] else "whole"
-    for place in np.linspace(0, count - 1, SHOWN_SLICES).round().astype(int).tolist():
+    for place in np.linspace(0, count - 1, min(count, SHOWN_SLICES)).round().astype(int).tolist():
         gray = np.asarray(one.pixels[best, place, one.pixels.shape[2] // 2])
         mask = np.asarray(one.mask[best, place]) * np.uint8(CERVICAL[level])
         told = f"{CERVICAL[level].name} ({truth}) {place + 1}: {run.slices[k, level * count + place]:.2f}"
