@@ -1,7 +1,7 @@
 """Open a study of 300 slices of 512 × 512 in the viewer, in a real browser, and say how long it takes.
 
-Run as ``python -m benchmarks.bench_viewer [--times 5]``. The service and the browser are on this machine; WebGL is
-drawn by the processor (SwiftShader), which is the slowest case. The study is a PHANTOM of coded blocks.
+Run as ``python -m benchmarks.bench_viewer [--times 5]``. The service and the browser are on this machine; there is no
+graphics card (SwiftShader), so axial slices are shown. The study is a PHANTOM of coded blocks.
 """
 
 import argparse

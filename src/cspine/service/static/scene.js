@@ -15,6 +15,13 @@ export class Scene {
     return Boolean(document.createElement("canvas").getContext("webgl2"));
   }
 
+  // Whether the processor draws in place of a graphics card.
+  static software() {
+    const gl = document.createElement("canvas").getContext("webgl2");
+    const info = gl?.getExtension("WEBGL_debug_renderer_info");
+    return /swiftshader|llvmpipe|software/i.test(info ? gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : "");
+  }
+
   constructor(canvas, grid) {
     this.canvas = canvas;
     this.grid = grid;

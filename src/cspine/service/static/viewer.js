@@ -12,6 +12,7 @@ const url = `/api/studies/${id}`;
 const stage = at("stage");
 const state = { marks: true, outlines: true, heat: 0.4, mode: "cross", lines: [], draft: null, redraw: null, window: "bone" };
 const MODES = { cross: "Crosshair", distance: "Distance" };
+const SOFTWARE_VOXELS = 5e6; // more take minutes without a graphics card
 let who, study, findings, geometry, view, panel, grid;
 
 const KEYS = [
@@ -242,12 +243,17 @@ function wire() {
 }
 
 async function makeView(canvas) {
-  const wantsPlain = new URLSearchParams(location.search).has("plain");
-  if (!wantsPlain) {
+  const asked = new URLSearchParams(location.search);
+  let reason = "";
+  if (!asked.has("plain")) {
     const { Scene } = await import("/static/scene.js");
-    if (Scene.possible()) return new Scene(canvas, grid.stored);
+    const large = geometry.shape.reduce((a, b) => a * b) > SOFTWARE_VOXELS;
+    reason = "This browser has no WebGL 2: axial slices only.";
+    if (Scene.possible()) {
+      if (asked.has("planes") || !large || !Scene.software()) return new Scene(canvas, grid.stored);
+      reason = "This browser draws without a graphics card, too slowly for a study of this size: axial slices only.";
+    }
   }
-  const reason = wantsPlain ? "" : "This browser has no WebGL 2: axial slices only.";
   panel.lasting = reason;
   return new PlainView(canvas, grid.stored, { shape: geometry.canonical_shape, affine: geometry.canonical_affine });
 }
