@@ -1,6 +1,7 @@
 """The loop: it learns, it resumes to the same weights, it skips what is not finite, it refuses another's checkpoint."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     second = fit(Doubling(stop_at=0), CONFIG, tmp_path)
     assert len(losses(tmp_path)) == count
     torch.testing.assert_close(weights(first), weights(second), rtol=0, atol=0)
+
+
+def test_no_signal_handler_outlives_the_training(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGCHLD)
+    fit(Doubling(), replace(CONFIG, steps=3, workers=1), tmp_path)
+    assert signal.getsignal(signal.SIGCHLD) == before
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:

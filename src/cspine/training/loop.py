@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cspine.domain import ConfigError
+from cspine.training.child_signals import loader_signals
 
 Batch = dict[str, torch.Tensor]
 Report = Callable[[int, dict[str, float]], None]
@@ -175,9 +176,9 @@ class _From(Sampler[int]):
         return self.stop - self.first
 
 
-def _batches(task: Task, config: LoopConfig, step: int) -> DataLoader[Batch]:
+def _batches(task: Task, config: LoopConfig, step: int) -> Iterator[Batch]:
     numbers = _From(step * config.batch, config.steps * config.batch)
-    return DataLoader(
+    loader = DataLoader(
         _Numbered(task, config),
         batch_size=config.batch,
         sampler=numbers,
@@ -186,6 +187,8 @@ def _batches(task: Task, config: LoopConfig, step: int) -> DataLoader[Batch]:
         persistent_workers=False,
         multiprocessing_context="fork" if config.workers else None,
     )
+    with loader_signals():
+        yield from loader
 
 
 @dataclass

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -288,11 +289,18 @@ def _remember(recipe: FlagshipRecipe, start: ModelBundle, root: Path, run: Path)
     document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
     path = run / "recipe.json"
     if path.exists():
-        if json.loads(path.read_text()) != document:
+        if _anywhere(json.loads(path.read_text())) != _anywhere(document):
             raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
         return
     run.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2))
+
+
+def _anywhere(document: Any) -> Any:
+    """Return a document without what only says how a machine is used: a run may go on on another."""
+    if isinstance(document, dict):
+        return {key: _anywhere(value) for key, value in document.items() if key not in ("workers", "threads")}
+    return [_anywhere(value) for value in document] if isinstance(document, list) else document
 
 
 __all__ = ["train_flagship"]

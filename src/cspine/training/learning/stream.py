@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cspine.training.child_signals import loader_signals
 from cspine.training.learning.balance import epoch_order
 from cspine.training.learning.config import FitConfig, Hardware
 from cspine.training.learning.consistency import Pairs, numbers_at
@@ -160,5 +161,6 @@ def _loader(dataset: Dataset[Item], passes: object, hardware: Hardware) -> Itera
         prefetch_factor=4 if hardware.workers else None,
         multiprocessing_context="fork" if hardware.workers else None,
     )
-    for parts in loader:
-        yield Batch(*parts)
+    with loader_signals():
+        for parts in loader:
+            yield Batch(*parts)
