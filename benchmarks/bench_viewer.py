@@ -82,7 +82,7 @@ def _step_ms(page: Page) -> float:
               for (let k = 0; k < steps; k += 1) {
                 const began = performance.now();
                 const key = k < steps / 2 ? "ArrowDown" : "ArrowUp";
-                document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+                document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
                 await frame();
                 await frame();
                 times.push((performance.now() - began) / 2);
