@@ -199,7 +199,8 @@ def test_a_config_comes_back_from_its_document_also_from_before_a_field_was_adde
         recipe = document.get("base", document)
         recipe.pop("seed")
         for field in ("fit", "frozen", "vertebra"):
-            recipe.get(field, {}).pop("mixup", None)
+            if recipe.get(field, {}).get("mixup") == 0:  # a recipe that mixes has always said so
+                del recipe[field]["mixup"]
         assert config_from(type(config), document) == config
 
 

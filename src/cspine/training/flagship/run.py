@@ -28,8 +28,8 @@ from cspine.datasets import (
     KnownStudy,
     StudyFiles,
     StudyLabels,
+    index_rsna,
     labeled_studies,
-    open_or_make_index,
     read_known,
     read_study,
     split_studies,
@@ -140,7 +140,7 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
 
 
 def _read(recipe: FlagshipRecipe, root: Path, say: Say) -> _Set:
-    index = open_or_make_index(root, None, 1, lambda text, share: None)
+    index = index_rsna(root, workers=recipe.phantoms.cases.workers).index  # another run reads only what changed
     labels = study_labels_of(index)
     table, _ = labeled_studies(index)
     table = table[table["StudyInstanceUID"].isin(list(labels))].reset_index(drop=True)
