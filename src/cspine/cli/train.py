@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train networks and export model bundles.")
 
 
+Run = Annotated[
+    Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
+]
+Bundle = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
+]
+Persons = Annotated[int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")]
+
+
 @app.callback()
 def group() -> None:
     """Train networks and export model bundles; needs: pip install 'cspine[train]'."""
@@ -28,9 +38,7 @@ add_trainings(app)
 
 @app.command("vertebrae")
 def vertebrae(
-    run: Annotated[
-        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
-    ],
+    run: Run,
     real: Annotated[
         Path | None, typer.Option("--real", metavar="DIR", help="Unlabeled scans (NIfTI) to adapt to; default: none.")
     ] = None,
@@ -69,9 +77,7 @@ def flagship(
     data: Annotated[
         Path, typer.Option("--data", metavar="ROOT", help="Folder with train.csv and train_images/<uid>, as RSNA 2022.")
     ],
-    run: Annotated[
-        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
-    ],
+    run: Run,
     add_feedback: Annotated[
         Path | None,
         typer.Option("--add-feedback", metavar="DIR", help="Train on these, too: what `cspine feedback export` wrote."),
@@ -80,13 +86,8 @@ def flagship(
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy of phantoms besides the procedural one; repeatable."),
     ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
-    ] = None,
-    persons: Annotated[
-        int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")
-    ] = None,
+    bundle: Bundle = None,
+    persons: Persons = None,
     steps: Annotated[
         int | None,
         typer.Option("--steps", min=1, help="Training steps on the studies, of each fold; the rest follows."),
@@ -147,20 +148,13 @@ def _need_training() -> None:
 @app.command("fractures")
 def fractures(
     *,
-    run: Annotated[
-        Path, typer.Option("--run", metavar="DIR", help="Folder of the run; a run that stopped goes on from there.")
-    ],
+    run: Run,
     meshes: Annotated[
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
     ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
-    ] = None,
-    persons: Annotated[
-        int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")
-    ] = None,
+    bundle: Bundle = None,
+    persons: Persons = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Training steps of all phases; default: the recipe's.")
     ] = None,

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from cspine.domain import ConfigError
 from cspine.evaluation import (
     ErrorLevels,
 )
@@ -23,6 +22,7 @@ from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
+from cspine.training.recipe_file import keep_recipe
 from cspine.workflow import EvaluationPlan, Tuned, make_evaluation_cases, study_of, tune
 
 Say = Callable[[str], None]
@@ -167,7 +167,7 @@ def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, s
     ConfigError
         The run folder belongs to another recipe.
     """
-    _remember(recipe, vertebrae, run)
+    keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id}, run)
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
@@ -243,15 +243,6 @@ def document_of(recipe: FractureRecipe) -> dict[str, Any]:
     plain = replace(recipe, cases=replace(recipe.cases, crops=crops))
     document: dict[str, Any] = json.loads(json.dumps(asdict(plain)))
     return document
-
-
-def _remember(recipe: FractureRecipe, vertebrae: ModelBundle, run: Path) -> None:
-    path = run / "recipe.json"
-    document = {"recipe": document_of(recipe), "vertebrae": vertebrae.id}
-    if path.exists() and json.loads(path.read_text()) != document:
-        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
-    run.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2))
 
 
 __all__ = [

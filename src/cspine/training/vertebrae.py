@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cspine.domain import ConfigError, CspineError, Volume
+from cspine.domain import CspineError, Volume
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, PipelineSpec
 from cspine.stores import open_source
@@ -23,6 +23,7 @@ from cspine.training.loop import LoopConfig, Task, fit
 from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, pseudo_label
 from cspine.training.real_cases import save_real_case
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.tissue_cases import list_cases
 from cspine.training.vertebra_tasks import CoarseTask, RefineTask
 from cspine.training.warm_start import start_from
@@ -114,7 +115,7 @@ def train_vertebrae(
         The run folder belongs to another recipe.
     """
     recipe = replace(recipe, start=None if start is None else start.id)
-    _remember(recipe, run)
+    keep_recipe(_document(recipe), run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
     coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say, start=start)
@@ -221,12 +222,3 @@ def _document(recipe: VertebraRecipe) -> dict[str, Any]:
     cases = replace(recipe.cases, anatomies=tuple(Path(a).name for a in recipe.cases.anatomies))
     document: dict[str, Any] = json.loads(json.dumps(asdict(replace(recipe, cases=cases))))
     return document
-
-
-def _remember(recipe: VertebraRecipe, run: Path) -> None:
-    path = run / "recipe.json"
-    document = _document(recipe)
-    if path.exists() and json.loads(path.read_text()) != document:
-        raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
-    run.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2))

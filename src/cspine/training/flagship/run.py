@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -51,6 +50,7 @@ from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import make_fracture_cases
 from cspine.training.fracture_task import FractureTask
 from cspine.training.fractures import Say, train_phase, train_phases
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.stacks import phantom_family
 from cspine.workflow import (
     AnsweredSet,
@@ -108,7 +108,8 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
     ConfigError
         Too few patients for the folds, a class is missing, or the run folder belongs to another recipe.
     """
-    _remember(recipe, start, root, run)
+    document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
+    keep_recipe(document, run, but=("workers", "threads"))  # a run may go on on another machine
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
     studies = _read(recipe, root, say)
@@ -283,24 +284,6 @@ def _about(recipe: FlagshipRecipe, studies: _Set, crops: _Crops, vertebrae: Mode
     return FractureAbout(
         recipe.name, recipe.version, recipe.tune.plan.fracture, recipe.phantoms.localize, recipe.document(), card
     )
-
-
-def _remember(recipe: FlagshipRecipe, start: ModelBundle, root: Path, run: Path) -> None:
-    document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
-    path = run / "recipe.json"
-    if path.exists():
-        if _anywhere(json.loads(path.read_text())) != _anywhere(document):
-            raise ConfigError(f"{run}: holds a run of another recipe ({path.name} differs); use another folder")
-        return
-    run.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2))
-
-
-def _anywhere(document: Any) -> Any:
-    """Return a document without what only says how a machine is used: a run may go on on another."""
-    if isinstance(document, dict):
-        return {key: _anywhere(value) for key, value in document.items() if key not in ("workers", "threads")}
-    return [_anywhere(value) for value in document] if isinstance(document, list) else document
 
 
 __all__ = ["train_flagship"]
