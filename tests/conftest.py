@@ -6,7 +6,9 @@ Test folders are namespace packages below the repository root: shared builders a
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,24 @@ def require_program() -> Callable[[str], str]:
         return str(path)
 
     return find
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, require_program: Callable[[str], str]) -> Iterator[Callable[[int], Path]]:
+    """Return a function from a number of bytes to the folder of a disk that holds no more, mounted for this test."""
+    mount, umount = require_program("mount"), require_program("umount")
+    with ExitStack() as mounted:
+
+        def make(size: int) -> Path:
+            disk = tmp_path / f"disk-{size}"
+            disk.mkdir()
+            tried = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)], check=False)
+            if tried.returncode != 0:
+                _absent("the right to mount a disk (root on Linux)", "CSPINE_REQUIRE_REAL")
+            mounted.callback(subprocess.run, [umount, str(disk)], check=True)
+            return disk
+
+        yield make
 
 
 @pytest.fixture(scope="module")

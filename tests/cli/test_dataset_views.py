@@ -1,6 +1,7 @@
 """`cspine data explore`, `video`, `audit`, `prepare`, `images` and `augment`, run as a user runs them."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -60,6 +61,16 @@ def test_prepare_says_what_it_takes_before_it_starts(tree: Path, tmp_path: Path)
     again = called("data", "prepare", tree, "-o", tmp_path / "out", "--parts", "crops")
     assert again.out.startswith("0 studies to prepare (3 are there)")
     assert "0 studies prepared, 3 were there" in again.out
+
+
+def test_prepare_leaves_nothing_on_a_disk_that_is_too_small(tree: Path, small_disk: Callable[[int], Path]):
+    disk = small_disk(1 << 20)
+    said = called("data", "prepare", tree, "-o", disk / "out", "--parts", "crops")
+    assert said.code == 7
+    needed = "3 studies to prepare (0 are there): at most 0.01 GB, 0.00 GB are free, of which 0.20 GB stay so"
+    assert said.out == f"{needed}\n"
+    assert f"{needed}; free space, choose fewer parts, or use another disk" in said.err
+    assert files_below(disk) == []
 
 
 def test_images_are_counted_by_part_and_label(tree: Path, tmp_path: Path):

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from cspine.datasets import LabeledStudy, SliceBox, StudyFiles, read_study
 from cspine.datasets.prepare import (
     PARTS,
+    Found,
     PreparePlan,
     entry_bytes,
     from_mask,
@@ -22,8 +24,9 @@ from cspine.datasets.prepare import (
     space_needed,
 )
 from cspine.dicom import write_atomically
-from cspine.domain import CERVICAL, ConfigError, NoImages, Rejected, Vertebra
+from cspine.domain import CERVICAL, ConfigError, LabelMap, NoImages, Rejected, Vertebra
 from cspine.pipeline import Analyzer, PipelineSpec, SliceSpec, coarse_input, prompt, refine_grid, refine_input
+from tests.cli.programs import files_below
 from tests.datasets.coded_trees import StudySpec, block, neck, write_mask, write_tree
 from tests.models.coded import code_hu, coded_bundle
 
@@ -50,6 +53,10 @@ def studies(tmp_path: Path) -> list[StudyFiles]:
         )
         for spec in SPECS
     ]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in files_below(folder)}
 
 
 def entries(out: Path) -> dict[str, dict[str, str]]:
@@ -156,7 +163,10 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("cspine.datasets.prepare.run.shutil.disk_usage", lambda path: usage(0, 0, 1_000_000))
     monkeypatch.setattr("cspine.datasets.prepare.run.read_study", None)
-    with pytest.raises(Rejected, match=r"2 studies to prepare .* at most 0\.0\d GB, 0\.0 GB are free; free space"):
+    with pytest.raises(
+        Rejected,
+        match=r"2 studies to prepare .* at most 0\.0\d GB, 0\.00 GB are free, of which 0\.20 GB stay so; free space",
+    ):
         prepare_set(studies, from_mask, PLAN, tmp_path / "out", workers=1, report=quiet)
     assert not (tmp_path / "out" / "entries").exists()
 
@@ -182,6 +192,31 @@ def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_is_done(
     monkeypatch.setattr(run, "write_atomically", write)
     done = prepare_set(studies, from_mask, PLAN, tmp_path / "out", workers=1, report=quiet)
     assert (done.written, done.kept) == (1, 1)
+
+
+def test_a_disk_that_is_full_meanwhile_holds_only_whole_files_and_the_next_run_goes_on(
+    studies: list[StudyFiles], small_disk: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("cspine.datasets.prepare.run.RESERVE_BYTES", 1 << 16)
+    undisturbed = prepare_set(studies, from_mask, PLAN, tmp_path / "out", workers=1, report=quiet)
+    disk = small_disk(undisturbed.bytes + (1 << 20))
+    out, ballast, asked = disk / "out", disk / "ballast", []
+
+    def find_and_fill(study: LabeledStudy) -> tuple[tuple[Found, ...], LabelMap | None]:
+        asked.append(study.uid)
+        if len(asked) == 2:
+            ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 4096))
+        return from_mask(study)
+
+    with pytest.raises(Rejected, match=r"no space left .* 1 studies are done and stay, free space and run again"):
+        prepare_set(studies, find_and_fill, PLAN, out, workers=1, report=quiet)
+    left, whole = contents(out), contents(tmp_path / "out")
+    assert [name.rpartition(".")[2] for name in left] == ["json", "npz", "json"]
+    assert left.items() < whole.items()
+    ballast.unlink()
+    done = prepare_set(studies, from_mask, PLAN, out, workers=1, report=quiet)
+    assert (done.written, done.kept) == (1, 1)
+    assert contents(out) == whole
 
 
 def test_a_broken_study_is_named_and_the_rest_is_prepared(studies: list[StudyFiles], tmp_path: Path):

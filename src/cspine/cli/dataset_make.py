@@ -11,7 +11,7 @@ from cspine.cli.options import Bundle, Verbose, Workers, default_threads
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
-    from cspine.datasets import ImagePlan, PreparePlan, VertebraFinder
+    from cspine.datasets import ImagePlan, PreparePlan, SpaceNeeded, VertebraFinder
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", readable=False, help="Where it goes.")]
 
@@ -139,12 +139,15 @@ def _prepare(
     plan, find = _preparation(asked, stack)
     with progress_bar(shown=True) as bar:
         studies = studies_of(open_or_make_index(root, place, workers, bar))
-        space = space_needed(studies, plan, out, workers, bar)
-        with bar.paused():
-            typer.echo(space.text)
+
+        def announce(space: "SpaceNeeded") -> None:
+            with bar.paused():
+                typer.echo(space.text)
+
         if dry:
+            announce(space_needed(studies, plan, out, workers, bar))
             return ExitCode.DONE
-        done = prepare_set(studies, find, plan, out, workers=workers, report=bar)
+        done = prepare_set(studies, find, plan, out, workers=workers, report=bar, announce=announce)
     say_errors(done.errors)
     typer.echo(
         printable(f"{done.written} studies prepared, {done.kept} were there, {done.bytes / 1e9:.2f} GB: {done.table}")

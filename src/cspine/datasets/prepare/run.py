@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,9 +55,9 @@ class SpaceNeeded:
     @property
     def text(self) -> str:
         """In one line."""
-        needed, free = self.needed_bytes / 1e9, self.free_bytes / 1e9
         waiting = f"{self.studies} studies to prepare ({self.kept} are there)"
-        return f"{waiting}: at most {needed:.2f} GB, {free:.1f} GB are free"
+        disk = f"{self.free_bytes / 1e9:.2f} GB are free, of which {RESERVE_BYTES / 1e9:.2f} GB stay so"
+        return f"{waiting}: at most {self.needed_bytes / 1e9:.2f} GB, {disk}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,14 @@ def space_needed(
 
 
 def prepare_set(
-    studies: Sequence[StudyFiles], find: VertebraFinder, plan: PreparePlan, out: Path, *, workers: int, report: Report
+    studies: Sequence[StudyFiles],
+    find: VertebraFinder,
+    plan: PreparePlan,
+    out: Path,
+    *,
+    workers: int,
+    report: Report,
+    announce: Callable[[SpaceNeeded], None] = lambda space: None,
 ) -> PreparedSet:
     """Prepare the studies that are not there yet.
 
@@ -102,6 +109,8 @@ def prepare_set(
         Gives the vertebrae; ``plan.found_by`` names it.
     workers
         Studies in memory at a time.
+    announce
+        Told what the run takes before it writes anything, whether that fits or not.
 
     Raises
     ------
@@ -110,10 +119,12 @@ def prepare_set(
     Rejected
         The disk is too small for what is to come, or was full; finished studies stay.
     """
-    _claim(plan, out)
+    content = _claimable(plan, out)
     space = space_needed(studies, plan, out, workers, lambda uid, share: report("measure the space", share * 0.05))
+    announce(space)
     if not space.fits:
         raise Rejected(f"{out}: {space.text}; free space, choose fewer parts, or use another disk", "ENOSPC")
+    write_atomically(out / PLAN, content)
     answers: dict[str, Answer] = {}
     try:
         for answer in over_studies(
@@ -161,15 +172,15 @@ def _expected(files: StudyFiles, plan: PreparePlan) -> Values:
     return {"bytes": entry_bytes(grid, plan, 7 if masked else 0, masked=masked)}
 
 
-def _claim(plan: PreparePlan, out: Path) -> None:
+def _claimable(plan: PreparePlan, out: Path) -> bytes:
+    """Return what the plan's file holds; the folder must be new, empty, or a cache of the same plan."""
     content, path = json.dumps(plan.values, indent=2, sort_keys=True) + "\n", out / PLAN
     if path.exists():
         if path.read_text(encoding="utf-8") != content:
             raise ConfigError(f"{out}: holds a cache of another plan ({PLAN} differs); use another folder")
     elif out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: is not empty and holds no {PLAN}; use another folder")
-    else:
-        write_atomically(path, content.encode())
+    return content.encode()
 
 
 def _existing(folder: Path) -> Path:
