@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from cspine.stores import TlsFiles
+from tests.stores.certificates import make_certificate
 from tests.stores.orthanc import PASSWORD, PLUGIN, USER, Orthanc, can_make_networks, running_orthanc
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +107,12 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[
         _absent("the right to make a network (root on Linux)", "CSPINE_REQUIRE_REAL")
     with running_orthanc(program, tmp_path_factory.mktemp("orthanc")) as made, made.network():
         yield made
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str], str]) -> TlsFiles:
+    """Return the files of a certificate for this machine's loopback, which is its own authority."""
+    return make_certificate(require_program("openssl"), tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -117,6 +117,30 @@ def test_a_received_study_is_read_and_its_results_are_written(study, bundle, tmp
     assert findings["study"]["study_instance_uid"] == "2.25.11"
 
 
+def test_over_tls_another_program_sends_and_what_is_not_encrypted_or_not_known_gets_nothing_in(
+    tmp_path, require_program, certificate
+):
+    (tmp_path / "1.dcm").write_bytes(ct_file("2.25.8", 1))
+    files = (certificate.cert_file, certificate.key_file, certificate.ca_file)
+    secured = [word for pair in zip(("--tls-cert", "--tls-key", "--tls-ca"), files, strict=True) for word in pair]
+    storescu, trusting = require_program("storescu"), ["+cf", certificate.ca_file]
+    with _listening(tmp_path / "inbox", "--quiet", 600, *secured) as listening:
+
+        def send(*how: object) -> bool:
+            call = [storescu, *how, "-aec", "CSPINE", "127.0.0.1", str(listening.port), tmp_path / "1.dcm"]
+            return subprocess.run(call, check=False, capture_output=True).returncode == 0
+
+        assert "with TLS" in listening.stderr.read_text()
+        assert not send()
+        assert not send("+tla", *trusting)
+        assert list((tmp_path / "inbox").rglob("*.dcm")) == []
+        assert send("+tls", certificate.key_file, certificate.cert_file, *trusting)
+    (kept,) = (tmp_path / "inbox" / "incoming").rglob("*.dcm")
+    assert (
+        kept.read_bytes()[body_offset(kept.read_bytes()) :] == ct_file("2.25.8", 1)[body_offset(ct_file("2.25.8", 1)) :]
+    )
+
+
 @pytest.mark.slow
 def test_after_a_kill_everything_that_was_acknowledged_is_there(tmp_path):
     acknowledged: set[int] = set()

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ class Program:
     ----------
     log
         File of what it says; ``None``: the terminal.
+    tls
+        For asking it where it speaks TLS.
     """
 
     process: subprocess.Popen[bytes]
@@ -37,11 +40,12 @@ class Program:
     password: str
     key: str = field(repr=False)
     log: Path | None = None
+    tls: ssl.SSLContext | None = None
 
     def studies(self) -> list[dict[str, Any]]:
         """Return the worklist."""
         request = urllib.request.Request(f"{self.page}/api/studies", headers={"Authorization": f"Bearer {self.key}"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=self.tls) as answer:
             found: list[dict[str, Any]] = json.load(answer)["studies"]
         return found
 
@@ -68,8 +72,10 @@ def serving(folder: Path, settings: Mapping[str, object], password: str, log: Pa
     accounts.add(USER, Role.ADMIN, password)
     key = accounts.add_key("program", Role.VIEWER, 1)
     with process([*CSPINE, "serve", "--config", folder / "cspine.toml"], log) as started:
-        made = Program(started, f"http://127.0.0.1:{config.port}", password, key, log)
-        wait_for(lambda: answers(f"{made.page}/api/health"), made.check_alive)
+        tls = None if config.tls_certificate is None else ssl.create_default_context(cafile=config.tls_certificate)
+        page = f"{'http' if tls is None else 'https'}://127.0.0.1:{config.port}"
+        made = Program(started, page, password, key, log, tls)
+        wait_for(lambda: answers(f"{page}/api/health", tls), made.check_alive)
         yield made
 
 
@@ -98,10 +104,10 @@ def free_port(wanted: int = 0) -> int:
     raise SystemExit("no port is free")
 
 
-def answers(url: str) -> bool:
+def answers(url: str, tls: ssl.SSLContext | None = None) -> bool:
     """Whether something answers there."""
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=5, context=tls):
             return True
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False

@@ -20,7 +20,7 @@ from cspine.service.parts import open_parts
 from cspine.service.receiving import receive, receiver_config
 from cspine.service.spool import MIB
 from cspine.service.worker import Watch, Worker
-from cspine.stores import RemoteStore, open_store, read_access
+from cspine.stores import RemoteStore, TlsFiles, open_store, read_access
 
 ORPHAN_EVERY_S = 1.0
 
@@ -35,11 +35,13 @@ def staff_of(config: ServiceConfig) -> tuple[Role, ...]:
     Raises
     ------
     ConfigError
-        Settings of receiving or sending are impossible, or another program listens on the port.
+        Settings of TLS, receiving or sending are impossible, or another program listens on the port.
     """
+    if config.tls_certificate is not None:
+        TlsFiles(config.tls_certificate, config.tls_key).server_context()
     staff: list[Role] = [run_worker] * config.workers
     if config.receive_port:
-        _check_port(config)
+        _check_receiving(config)
         staff.append(run_receiver)
     if config.send_to:
         archive_of(config)
@@ -136,8 +138,10 @@ def _follow(parent: int, stop: threading.Event) -> None:
             stop.set()
 
 
-def _check_port(config: ServiceConfig) -> None:
+def _check_receiving(config: ServiceConfig) -> None:
     place = receiver_config(config)
+    if place.tls is not None:
+        place.tls.server_context()
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as tried:

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +16,6 @@ from cspine.stores import Delivery, Inbox, InboxLimits, ReceivedStudy, Receiver,
 from tests.stores.dimse.peer import Caller
 from tests.stores.objects import ct_dataset
 
-CERTIFY = (
-    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 "
-    "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-)
 NO_ANSWER, SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = -1, 0x0000, 0xA700, 0xC000
 
 
@@ -170,18 +165,6 @@ def test_a_port_that_is_taken_and_an_impossible_setting_are_explained(running, t
             ReceiverConfig(**wrong)
     with pytest.raises(ConfigError, match="needs a certificate"):
         Receiver(ReceiverConfig(port=0, tls=TlsFiles()), running.inbox).start()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory, require_program) -> TlsFiles:
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        f"{require_program('openssl')} {CERTIFY}".split(),
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return TlsFiles(folder / "cert.pem", folder / "key.pem", folder / "cert.pem")
 
 
 def test_over_tls_only_who_has_a_certificate_gets_in_and_a_silent_peer_keeps_nobody_out(tmp_path, certificate):
