@@ -33,7 +33,7 @@ $(CORE): $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable ".[train,onnxruntime,data,video,serve]" --group dev
+	$(PIP) --editable ".[train,onnxruntime,data,video,serve,postgres]" --group dev
 	@touch $(CORE) $@
 
 core: $(CORE)  ## Install cspine as a user gets it (no torch)

@@ -10,11 +10,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from cspine.stores import TlsFiles
+from tests.service.postgres import Postgres, postgres_programs, running_postgres
 from tests.stores.certificates import make_certificate
 from tests.stores.orthanc import PASSWORD, PLUGIN, USER, Orthanc, can_make_networks, running_orthanc
 
@@ -32,7 +34,7 @@ settings.register_profile("explore", parent=settings.get_profile("repeatable"), 
 settings.load_profile("repeatable")
 
 
-def _absent(what: str, switch: str) -> None:
+def _absent(what: str, switch: str) -> NoReturn:
     """Skip the test, or fail it where the environment promises that nothing is absent."""
     if os.environ.get(switch) == "1":
         pytest.fail(f"{what} is absent, and {switch}=1 says that it must be here", pytrace=False)
@@ -113,6 +115,16 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[
 def certificate(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str], str]) -> TlsFiles:
     """Return the files of a certificate for this machine's loopback, which is its own authority."""
     return make_certificate(require_program("openssl"), tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def postgres(certificate: TlsFiles) -> Iterator[Postgres]:
+    """Return a running PostgreSQL."""
+    programs = postgres_programs()
+    if programs is None:
+        _absent("PostgreSQL", "CSPINE_REQUIRE_REAL")
+    with running_postgres(programs, certificate) as made:
+        yield made
 
 
 @pytest.fixture

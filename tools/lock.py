@@ -25,7 +25,14 @@ def main() -> None:
         subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
         pinned = Path(folder, "pinned.txt")
         pinned.write_text(f"{TORCH}\n", encoding="utf-8")
-        wanted = ["--editable", ".[train,onnxruntime,data,video]", "--group", "dev", "--constraint", str(pinned)]
+        wanted = [
+            "--editable",
+            ".[train,onnxruntime,data,video,serve,postgres]",
+            "--group",
+            "dev",
+            "--constraint",
+            str(pinned),
+        ]
         subprocess.run([*pip, "install", "--quiet", *wanted], cwd=ROOT, check=True)
         subprocess.run([*pip, "check"], check=True)
         frozen = subprocess.run(

@@ -60,9 +60,9 @@ def quick_worker(config: ServiceConfig, parent: int) -> None:
     Worker(config, parts, analysis(config, parts, lambda: SlowTeller((Vertebra.C5,))), Watch()).run(threading.Event())
 
 
-def kill_workers(folder: Path, kills: int, studies: int, seed: int = 0) -> Counted:
+def kill_workers(folder: Path, kills: int, studies: int, seed: int = 0, database_url: str = "") -> Counted:
     """Send studies while two workers are killed again and again; wait until all are done, and count."""
-    place = make_place(folder, workers=2, **SETTINGS)
+    place = make_place(folder, workers=2, database_url=database_url, **SETTINGS)
     parts = open_parts(place.config, BUNDLE)  # with the real time
     multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
     supervisor = Supervisor(place.config, (quick_worker, quick_worker), "forkserver", 0.05)
@@ -81,9 +81,12 @@ def kill_workers(folder: Path, kills: int, studies: int, seed: int = 0) -> Count
             if sent == studies and parts.queue.is_idle() and killed < kills:
                 studies += 1  # something to do for the kills that are left
         _wait(parts)
+        supervisor.stop()
+        return _count(place, parts, killed, studies, supervisor.restarts)
     finally:
         supervisor.stop()
-    return _count(place, parts, killed, studies, supervisor.restarts)
+        for one in (parts, place.parts):
+            one.database.close()
 
 
 def _wait(parts) -> None:

@@ -1,4 +1,7 @@
-"""Jobs are claimed once, renewed, tried again with growing waits, and written down with what follows from them."""
+"""Jobs are claimed once, renewed, tried again with growing waits, and written down with what follows from them.
+
+On SQLite and on PostgreSQL.
+"""
 
 import pytest
 from sqlalchemy import insert, select
@@ -16,8 +19,8 @@ POLICY = RetryPolicy(max_attempts=3, first_s=10.0, lease_s=30.0)
 class Queue:
     """A queue in a database of its own."""
 
-    def __init__(self, folder) -> None:
-        self.clock, self.database = Clock(), Database(f"sqlite:///{folder}/q.sqlite")
+    def __init__(self, url: str) -> None:
+        self.clock, self.database = Clock(), Database(url)
         self.ended: list[JobState] = []
         self.queue = JobQueue(self.database, self.clock, POLICY, lambda _, job, failure: self.ended.append(job.state))
 
@@ -31,8 +34,8 @@ class Queue:
 
 
 @pytest.fixture
-def q(tmp_path):
-    made = Queue(tmp_path)
+def q(database_url):
+    made = Queue(database_url)
     yield made
     made.database.close()
 

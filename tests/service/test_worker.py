@@ -57,6 +57,22 @@ def test_a_zip_of_two_studies_becomes_two_and_the_same_zip_again_none(place, tmp
     assert place.teller.told == 2
 
 
+def test_the_first_result_does_not_wait_until_all_that_came_is_sorted(place, tmp_path):
+    for number in range(7):
+        _take(place, write_neck(tmp_path / f"{number}", number, slices=slice(0, 3 + number)))
+    for _ in range(5):
+        assert place.worker.run_once()
+    assert place.parts.queue.counts() == {
+        ("sort", "done"): 4,
+        ("sort", "queued"): 3,
+        ("analyze", "queued"): 3,
+        ("analyze", "refused"): 1,
+    }
+    place.work()
+    assert len(place.parts.book.worklist()) == 7
+    assert place.parts.queue.is_idle()
+
+
 def test_late_slices_make_a_new_version_that_supersedes(place, tmp_path):
     half = write_neck(tmp_path / "half", slices=slice(0, 40))
     _take(place, half)

@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from cspine.domain import ConfigError, Conflict, Forbidden, NotFound, TooManyTries, Unauthenticated
 from cspine.service.config import ServiceConfig
-from cspine.service.database import Clock, Database
+from cspine.service.database import Clock, Database, open_database
 from cspine.service.tables import accounts, api_keys, audit, sessions
 
 LEAST_PASSWORD = 12
@@ -224,7 +224,7 @@ def open_accounts(config: ServiceConfig) -> Accounts:
     ConfigError, StoreError
         As `Database`.
     """
-    return Accounts(config, Database(config.url), time.time)
+    return Accounts(config, open_database(config), time.time)
 
 
 def _check_password(name: str, password: str) -> None:

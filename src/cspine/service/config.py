@@ -20,7 +20,8 @@ LAST_PORT = 65_535
 MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "data_dir": "Folder of uploads, images, results and the database. Required.",
-        "database_url": "SQLAlchemy URL, such as postgresql+psycopg://…; empty: SQLite in data_dir.",
+        "database_url": "postgresql://USER:PASSWORD@HOST/NAME for several machines; empty: SQLite in data_dir.",
+        "database_ca": "PEM file of the authority of its certificate; default: those of the system.",
         "host": "Address to listen on. Anything but this machine needs TLS or behind_proxy.",
         "port": "Port to listen on.",
         "allowed_hosts": "Names under which browsers may call the service, besides localhost.",
@@ -80,6 +81,7 @@ class ServiceConfig:
 
     data_dir: Path
     database_url: str = ""
+    database_ca: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8600
     allowed_hosts: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """One door to the database: transactions for reading and for writing, and its errors in our words.
 
 A write transaction of SQLite takes its lock at the beginning (``BEGIN IMMEDIATE``): it waits there and never has to be
-given up half-way. Every commit is on the disk before it returns (WAL, ``synchronous=FULL``).
+given up half-way. Every commit is on the disk before it returns (WAL, ``synchronous=FULL``). Transactions of PostgreSQL
+go on side by side: what must not is kept apart by `reserve`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,14 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from cspine.domain import ConfigError, Rejected, StoreError, Unreachable
+from cspine.service.config import LOCAL_HOSTS, ServiceConfig
 from cspine.service.tables import SCHEMA_VERSION, metadata, versions
+from cspine.stores import TlsFiles
 
 BUSY_S = 30.0
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+_DRIVER = "postgresql+pg8000"
 _FULL = ("disk is full", "disk full", "no space left", "disk i/o error")
 
 Clock = Callable[[], float]
@@ -28,7 +33,10 @@ class Database:
     Parameters
     ----------
     url
-        As SQLAlchemy writes it, such as ``sqlite:///path`` or ``postgresql+psycopg://user:password@host/name``.
+        ``sqlite:///path``, ``postgresql://user:password@host/name``, or ``postgresql://user@/name?unix_sock=path``.
+    ca_file
+        Authority of a PostgreSQL's certificate; ``None``: those of the system. Over a network it is asked by TLS, on
+        this machine only where a file is given.
 
     Raises
     ------
@@ -38,8 +46,8 @@ class Database:
         The database cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+    def __init__(self, url: str, ca_file: Path | None = None) -> None:
+        self._engine = _engine(url, ca_file)
         self._prepare()
 
     @contextmanager
@@ -64,6 +72,7 @@ class Database:
 
     def _prepare(self) -> None:
         with self.write() as connection:
+            reserve(connection, "tables")
             metadata.create_all(connection)
             there = connection.execute(select(versions.c.version)).scalars().all()
             if not there:
@@ -75,14 +84,44 @@ class Database:
                 )
 
 
-def _engine(url: str) -> Engine:
+def open_database(config: ServiceConfig) -> Database:
+    """Open the database of a service; raises as `Database`."""
+    return Database(config.url, config.database_ca)
+
+
+def reserve(connection: Connection, name: str) -> None:
+    """Wait until no other transaction has reserved a name; it is free again when this transaction ends.
+
+    Of SQLite only one transaction writes at a time anyhow.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+def _engine(url: str, ca_file: Path | None) -> Engine:
     try:
         made = make_url(url)
-        if made.get_backend_name() == "sqlite":
+        kind = made.get_backend_name()
+        if kind == SQLITE:
             return _sqlite(made.database or ":memory:", url)
-        return create_engine(url, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        if kind == POSTGRESQL:
+            return _postgresql(made, ca_file)
+    except ArgumentError as error:
         raise ConfigError(f"database_url cannot be used: {error}") from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"PostgreSQL needs {error.name}: pip install 'cspine[serve,postgres]'") from error
+    raise ConfigError(f"database_url is {made.render_as_string()}: neither sqlite:///PATH nor postgresql://…")
+
+
+def _postgresql(url: URL, ca_file: Path | None) -> Engine:
+    near = not url.host or url.host in LOCAL_HOSTS
+    secured = TlsFiles(ca_file=ca_file).client_context() if ca_file or not near else False
+    return create_engine(
+        url.set(drivername=_DRIVER),
+        connect_args={"ssl_context": secured, "timeout": BUSY_S},
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+    )
 
 
 def _sqlite(path: str, url: str) -> Engine:
@@ -110,14 +149,18 @@ def _sqlite(path: str, url: str) -> Engine:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except IntegrityError:
-        raise  # its meaning is known where it was risked
     except DBAPIError as error:
         raise _store_error(error) from error
 
 
 def _store_error(error: DBAPIError) -> StoreError:
-    said = str(error.orig).lower()
-    if any(words in said for words in _FULL):
+    said = _said(error.orig)
+    if any(words in said.lower() for words in _FULL):
         return Rejected("database: no space left on the disk; nothing was written", status="ENOSPC")
-    return Unreachable(f"database: {error.orig}")
+    return Unreachable(f"database: {said}")
+
+
+def _said(error: BaseException | None) -> str:
+    """Return the sentence of an error; PostgreSQL's come as fields, of which M is the message."""
+    first = error.args[0] if error is not None and error.args else error
+    return str(first["M"] if isinstance(first, dict) else error)

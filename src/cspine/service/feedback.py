@@ -21,7 +21,7 @@ from sqlalchemy import insert, select
 from cspine.domain import CERVICAL, Conflict, InputError, WorldBox
 from cspine.report import RENDERERS
 from cspine.service.config import ServiceConfig
-from cspine.service.database import Clock, Database
+from cspine.service.database import Clock, Database, open_database
 from cspine.service.tables import feedback, jobs, studies
 
 LEVELS = tuple(vertebra.name for vertebra in CERVICAL)
@@ -182,7 +182,7 @@ class FeedbackBook:
 
 def open_feedback(config: ServiceConfig) -> FeedbackBook:
     """Open what was said in a service, running or not; raises as `Database`."""
-    return FeedbackBook(Database(config.url), time.time, config.studies_dir)
+    return FeedbackBook(open_database(config), time.time, config.studies_dir)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from cspine.workflow import Failed, attempt
 
 WEBHOOK, MAIL = "webhook", "mail"
 TRIES, FIRST_WAIT_S, TIMEOUT_S, POLL_S = 12, 5.0, 10.0, 1.0
+TAKEN_S = 60.0  # so long after one began to send, another may take it up
 _URGENT = ("rule-in", "uncertain")
 
 _log = logging.getLogger("cspine.service")
@@ -69,14 +70,15 @@ class Outbox:
         """Send what is due; return how many arrived. What does not is tried again, later each time."""
         arrived = 0
         for row in self._due():
+            if not self._take(row):
+                continue  # another machine's service was faster
             ended = attempt(partial(send[row["channel"]], row["payload"]))
-            wait = FIRST_WAIT_S * 2 ** row["attempts"]
-            values: dict[str, Any] = {"attempts": row["attempts"] + 1, "run_after": self.clock() + wait}
             if isinstance(ended, Failed):
-                values["error"] = str(ended.error)[:500]
+                wait = FIRST_WAIT_S * 2 ** row["attempts"]
+                values: dict[str, Any] = {"run_after": self.clock() + wait, "error": str(ended.error)[:500]}
                 _log.warning("%s of job %s: %s", row["channel"], row["key"], type(ended.error).__name__)
             else:
-                values |= {"delivered_at": self.clock(), "error": ""}
+                values = {"delivered_at": self.clock(), "error": ""}
                 arrived += 1
             with self.database.write() as connection:
                 connection.execute(update(outbox).where(outbox.c.id == row["id"]).values(**values))
@@ -92,6 +94,14 @@ class Outbox:
         urgent = payload["reason"] is not None or payload["decision"] in _URGENT
         wanted = {WEBHOOK: bool(self.config.webhook_url), MAIL: bool(self.config.mail_host) and urgent}
         return [channel for channel, asked in wanted.items() if asked]
+
+    def _take(self, row: Mapping[str, Any]) -> bool:
+        """Begin an attempt, unless somebody else has begun it."""
+        as_seen = (outbox.c.id == row["id"]) & (outbox.c.attempts == row["attempts"])
+        values = {"attempts": row["attempts"] + 1, "run_after": self.clock() + TAKEN_S}
+        with self.database.write() as connection:
+            done = connection.execute(update(outbox).where(as_seen).values(**values))
+        return bool(done.rowcount)
 
     def _due(self) -> list[dict[str, Any]]:
         open_ = outbox.c.delivered_at.is_(None) & (outbox.c.attempts < TRIES) & (outbox.c.run_after <= self.clock())

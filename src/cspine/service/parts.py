@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from cspine.service.config import ServiceConfig
-from cspine.service.database import Clock, Database
+from cspine.service.database import Clock, Database, open_database
 from cspine.service.outbox import Outbox
 from cspine.service.queue import JobQueue, RetryPolicy
 from cspine.service.spool import Spool
@@ -38,7 +38,7 @@ def open_parts(config: ServiceConfig, bundle: str, clock: Clock = time.time) -> 
     ConfigError, StoreError
         As `Database`.
     """
-    database = Database(config.url)
+    database = open_database(config)
     policy = RetryPolicy(config.max_attempts, config.retry_first_s, config.lease_s)
     patient = RetryPolicy(config.send_attempts, config.retry_first_s, config.lease_s, config.send_wait_max_s)
     box = Outbox(config, database, clock)

@@ -6,15 +6,15 @@ from the dead changes nothing. How a job ended and what follows from it (the res
 announcement) are written together.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
 
 from cspine.domain import Conflict, NotFound
-from cspine.service.database import Clock, Database
+from cspine.service.database import Clock, Database, reserve
 from cspine.service.states import CLAIMABLE, ENDED, JobEvent, JobState, next_state
 from cspine.service.tables import jobs
 
@@ -112,6 +112,7 @@ class JobQueue:
 
     def add(self, connection: Connection, kind: str, subject: str, bundle: str = "") -> int:
         """Put a job into the queue within a transaction; the same job a second time is the first one."""
+        reserve(connection, f"{kind} {subject} {bundle}")
         same = and_(jobs.c.kind == kind, jobs.c.subject == subject, jobs.c.bundle == bundle)
         there = connection.execute(select(jobs.c.id).where(same)).scalar()
         if there is not None:
@@ -121,15 +122,16 @@ class JobQueue:
         made = connection.execute(insert(jobs).values(**values, attempt=0, created_at=now, run_after=now))
         return int((made.inserted_primary_key or (0,))[0])
 
-    def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Take the next job of some kinds, or return ``None``. Sorting goes before analyzing, then who came first."""
+    def claim(self, worker: str, kinds: Sequence[str]) -> Job | None:
+        """Take the next job, or return ``None``: of the first kind before the second, then who came first."""
         now = self._clock()
         with self._database.write() as connection:
             self._expire(connection, now)
             ready = and_(
                 jobs.c.state.in_([s.value for s in CLAIMABLE]), jobs.c.run_after <= now, jobs.c.kind.in_(kinds)
             )
-            order = (jobs.c.kind.desc(), jobs.c.created_at, jobs.c.id)
+            rank = case({kind: place for place, kind in enumerate(kinds)}, value=jobs.c.kind)
+            order = (rank, jobs.c.created_at, jobs.c.id)
             query = select(jobs).where(ready).order_by(*order).limit(1).with_for_update(skip_locked=True)
             row = connection.execute(query).first()
             if row is None:
@@ -204,7 +206,7 @@ class JobQueue:
 
     def _expire(self, connection: Connection, now: float) -> None:
         lost = and_(jobs.c.state == JobState.RUNNING.value, jobs.c.lease_until < now)
-        for row in connection.execute(select(jobs).where(lost)).all():
+        for row in connection.execute(select(jobs).where(lost).with_for_update(skip_locked=True)).all():
             told = f"the worker {row.worker} gave no sign of life in attempt {row.attempt}"
             self._trip(connection, _job(row), JobEvent.EXPIRE, Failure(WORKER_LOST, told))
 

@@ -1,15 +1,15 @@
 """The studies that the service knows, and the worklist: what needs a look first stands first."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from cspine.dicom import StudyHeader
 from cspine.domain import Conflict, Decision, NotFound
-from cspine.service.database import Clock, Database
+from cspine.service.database import Clock, Database, reserve
 from cspine.service.queue import JobQueue
 from cspine.service.states import JobState
 from cspine.service.tables import jobs, studies, uploads
@@ -86,22 +86,19 @@ class StudyBook:
         self._database, self._queue, self._clock = database, queue, clock
 
     def add(self, new: NewStudy, bundle: str) -> bool:
-        """Enter a study with the job that analyzes it; an older version of the same study is superseded.
+        """Enter a study with the job that analyzes it; of the versions of one study, the last to arrive supersedes.
 
-        Returns whether it was new; the same content a second time changes nothing.
+        Workers may enter them in another order than they arrived. Returns whether it was new; the same content a second
+        time changes nothing.
         """
-        try:
-            with self._database.write() as connection:
-                if connection.execute(select(studies.c.id).where(studies.c.id == new.id)).scalar() is not None:
-                    return False
-                job_id = self._queue.add(connection, ANALYZE, new.id, bundle)
-                self._insert(connection, new, job_id)
-                if new.study_uid:
-                    older = and_(studies.c.study_uid == new.study_uid, studies.c.id != new.id)
-                    current = and_(older, studies.c.superseded_by.is_(None))
-                    connection.execute(update(studies).where(current).values(superseded_by=new.id))
-        except IntegrityError:  # another worker entered it at the same moment
-            return False
+        with self._database.write() as connection:
+            reserve(connection, new.study_uid or new.id)
+            if connection.execute(select(studies.c.id).where(studies.c.id == new.id)).scalar() is not None:
+                return False
+            received_at = self._received_at(connection, new.upload_id)
+            newer = self._supersede(connection, new, received_at) if new.study_uid else None
+            job_id = self._queue.add(connection, ANALYZE, new.id, bundle)
+            self._insert(connection, new, {"received_at": received_at, "superseded_by": newer, "job_id": job_id})
         return True
 
     def analyze_again(self, study_id: str, bundle: str) -> None:
@@ -183,11 +180,19 @@ class StudyBook:
         with self._database.read() as connection:
             return set(connection.execute(select(studies.c.id)).scalars())
 
-    def _insert(self, connection: Connection, new: NewStudy, job_id: int) -> None:
+    def _supersede(self, connection: Connection, new: NewStudy, received_at: float) -> str | None:
+        """Let a version take the place of the one that is current; return that one where it arrived later."""
+        current = and_(studies.c.study_uid == new.study_uid, studies.c.superseded_by.is_(None))
+        later = select(studies.c.id).where(current, studies.c.received_at > received_at)
+        newer: str | None = connection.execute(later).scalar()
+        if newer is None:
+            connection.execute(update(studies).where(current).values(superseded_by=new.id))
+        return newer
+
+    def _insert(self, connection: Connection, new: NewStudy, more: Mapping[str, Any]) -> None:
         header = {name: getattr(new.header, name) for name in _HEADER_FIELDS}
         values = {"id": new.id, "study_uid": new.study_uid, "upload_id": new.upload_id, "files": new.files}
-        values |= {"received_at": self._received_at(connection, new.upload_id), "header": header, "job_id": job_id}
-        connection.execute(insert(studies).values(**values, phantom=new.header.is_phantom))
+        connection.execute(insert(studies).values(**values, **more, header=header, phantom=new.header.is_phantom))
 
     def _received_at(self, connection: Connection, upload_id: str) -> float:
         """Return when the last byte came: waiting begins there, not when a worker had time."""

@@ -1,10 +1,11 @@
-"""The tables of the service. SQLite by default, any database that SQLAlchemy speaks to by its URL.
+"""The tables of the service, in SQLite or PostgreSQL, which takes no text that is longer than its column.
 
 Times are seconds since 1970. What a table holds of a patient (`studies`) is never written to a log.
 """
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 1
+ACTOR = 96  # characters of who did something: the name of an account, or of a key with a prefix
 
 metadata = MetaData()
 
@@ -58,9 +60,9 @@ uploads = Table(
     "uploads",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("actor", String(80), nullable=False),
+    Column("actor", String(ACTOR), nullable=False),
     Column("files", Integer, nullable=False),
-    Column("total_bytes", Integer, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("finished_at", Float),
 )
@@ -133,7 +135,7 @@ feedback = Table(
     Column("verdict", String(16), nullable=False),
     Column("box_lps_mm", JSON),
     Column("note", Text, nullable=False, default=""),
-    Column("actor", String(80), nullable=False),
+    Column("actor", String(ACTOR), nullable=False),
     Column("at", Float, nullable=False),
 )
 
@@ -142,7 +144,7 @@ audit = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False, index=True),
-    Column("actor", String(80), nullable=False),
+    Column("actor", String(ACTOR), nullable=False),
     Column("action", String(40), nullable=False, index=True),
     Column("object", String(80), nullable=False, default=""),
     Column("outcome", String(16), nullable=False),

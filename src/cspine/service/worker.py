@@ -24,6 +24,7 @@ from cspine.workflow import Failed, Progress, attempt
 
 POLL_S = 0.5
 SAID_EVERY_S = 0.4
+SORTS_IN_A_ROW = 4
 EXIT_ORPHAN, EXIT_TOO_LONG = 70, 71
 
 _log = logging.getLogger("cspine.service")
@@ -51,11 +52,12 @@ class Worker:
     Parameters
     ----------
     duties
-        What is done for each kind of jobs; other kinds are left to other workers.
+        What is done for each kind of jobs, the most urgent kind first; other kinds are left to other workers.
     """
 
     def __init__(self, config: ServiceConfig, parts: Parts, duties: Mapping[str, Duty], watch: Watch) -> None:
         self._config, self._parts, self._duties, self._watch = config, parts, duties, watch
+        self._sorted_in_a_row = 0
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def run(self, stop: threading.Event) -> None:
@@ -66,9 +68,10 @@ class Worker:
 
     def run_once(self) -> bool:
         """Do one job; return whether there was one."""
-        job = self._parts.queue.claim(self.name, self._duties)
+        job = self._parts.queue.claim(self.name, self._kinds())
         if job is None:
             return False
+        self._sorted_in_a_row = self._sorted_in_a_row + 1 if job.kind == SORT else 0
         finished = False
         try:
             with self._renewing(job) as progress:
@@ -81,6 +84,11 @@ class Worker:
                 with suppress(CspineError):
                     self._parts.queue.release(job)
         return True
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Return what to look for, in this order: sorting shows what came, but no result waits until all is sorted."""
+        kinds = tuple(self._duties)
+        return kinds[::-1] if self._sorted_in_a_row >= SORTS_IN_A_ROW else kinds
 
     def _run_once_safely(self) -> bool:
         """Do one job; a database that cannot be written for a while ends no worker."""
