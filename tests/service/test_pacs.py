@@ -347,6 +347,7 @@ def test_without_room_what_was_received_is_kept_until_there_is_some(tmp_path, re
         ({"receive_port": 11112, "receive_from": ("10.1.0.0/99",)}, "addresses look like"),
         ({"receive_port": 11112, "receive_tls_key": Path("key.pem")}, "belong together"),
         ({"send_to": "ftp://pacs"}, "is no address of an archive"),
+        ({"mail_access": Path("none.toml")}, "none.toml cannot be read"),
         ({"send_to": NOWHERE, "send_access": Path("none.toml")}, "none.toml cannot be read"),
     ],
 )

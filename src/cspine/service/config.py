@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "webhook_secret": "Key of the HMAC-SHA256 in the header X-Cspine-Signature.",
         "mail_host": "SMTP server for announcements of rule-in, failed and refused studies; empty: none.",
         "mail_port": "Its port.",
+        "mail_access": "Access file of the mail server, which is then spoken to by TLS: user, password, ca_file.",
         "mail_from": "Sender of mails.",
         "mail_to": "Receivers of mails.",
         "receive_port": "Port on which studies are received by DICOM (C-STORE); 0: none.",
@@ -107,6 +108,7 @@ class ServiceConfig:
     webhook_secret: str = ""
     mail_host: str = ""
     mail_port: int = 25
+    mail_access: Path | None = None
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
     receive_port: int = 0

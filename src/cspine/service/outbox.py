@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.utils import formatdate
 from functools import partial
 from typing import Any
 
@@ -27,14 +28,26 @@ from cspine.service.queue import Failure, Job
 from cspine.service.states import JobState
 from cspine.service.studies import ANALYZE, SEND
 from cspine.service.tables import outbox, studies
+from cspine.stores import read_access
 from cspine.workflow import Failed, attempt
 
 WEBHOOK, MAIL = "webhook", "mail"
 TRIES, FIRST_WAIT_S, TIMEOUT_S, POLL_S = 12, 5.0, 10.0, 1.0
 TAKEN_S = 60.0  # so long after one began to send, another may take it up
+Send = Callable[[Mapping[str, Any]], None]
 _URGENT = ("rule-in", "uncertain")
 
 _log = logging.getLogger("cspine.service")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected announcement has not arrived: nothing is sent to where nobody was told to send it."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Refuse."""
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class Outbox:
             values = {"channel": channel, "key": payload["key"], "payload": payload}
             connection.execute(insert(outbox).values(**values, created_at=now, run_after=now, attempts=0))
 
-    def deliver(self, send: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> int:
+    def deliver(self, send: Mapping[str, Send]) -> int:
         """Send what is due; return how many arrived. What does not is tried again, later each time."""
         arrived = 0
         for row in self._due():
@@ -86,9 +99,9 @@ class Outbox:
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until asked to stop."""
-        senders = {WEBHOOK: lambda p: post(self.config, p), MAIL: lambda p: mail(self.config, p)}
+        ways = senders(self.config)
         while not stop.wait(POLL_S):
-            attempt(lambda: self.deliver(senders))
+            attempt(lambda: self.deliver(ways))
 
     def _channels(self, payload: Mapping[str, Any]) -> list[str]:
         urgent = payload["reason"] is not None or payload["decision"] in _URGENT
@@ -109,6 +122,11 @@ class Outbox:
             return [row._asdict() for row in connection.execute(select(outbox).where(open_).order_by(outbox.c.id))]
 
 
+def senders(config: ServiceConfig) -> Mapping[str, Send]:
+    """Return what sends an announcement, by channel."""
+    return {WEBHOOK: partial(post, config), MAIL: partial(mail, config)}
+
+
 def signature(secret: str, body: bytes) -> str:
     """Return the HMAC-SHA256 of a body, as the header X-Cspine-Signature carries it."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
@@ -122,7 +140,7 @@ def post(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
         headers["X-Cspine-Signature"] = signature(config.webhook_secret, body)
     request = urllib.request.Request(config.webhook_url, body, headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+        with _OPENER.open(request, timeout=TIMEOUT_S):
             pass
     except urllib.error.HTTPError as error:
         error.close()
@@ -132,14 +150,28 @@ def post(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
 
 
 def mail(config: ServiceConfig, payload: Mapping[str, Any]) -> None:
-    """Send an announcement as a mail; raises `Unreachable` when the server refuses it."""
+    """Send an announcement as a mail; with an access file by TLS only.
+
+    Raises
+    ------
+    Unreachable
+        The server is away, refuses the message, or wants other credentials or TLS.
+    ConfigError
+        The access file cannot be used.
+    """
+    access = None if config.mail_access is None else read_access(config.mail_access)
     message = EmailMessage()
     message["From"], message["To"] = config.mail_from, ", ".join(config.mail_to)
     message["Subject"] = f"cspine: {payload['decision'] or payload['event'].replace('study.', '').replace('.', ' ')}"
+    message["Date"], message["Auto-Submitted"] = formatdate(), "auto-generated"
     message["Message-ID"] = f"<{payload['key']}@cspine>"
     message.set_content(f"Study {payload['study']} in the worklist. Research use only, not a medical device.\n")
     try:
         with smtplib.SMTP(config.mail_host, config.mail_port, timeout=TIMEOUT_S) as server:
+            if access is not None:
+                server.starttls(context=access.tls.client_context())
+            if access is not None and access.user is not None:
+                server.login(access.user, access.password or "")
             server.send_message(message)
     except (smtplib.SMTPException, OSError) as error:
         raise Unreachable(f"the mail server refused the message: {error}") from error

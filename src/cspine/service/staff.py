@@ -35,10 +35,12 @@ def staff_of(config: ServiceConfig) -> tuple[Role, ...]:
     Raises
     ------
     ConfigError
-        Settings of TLS, receiving or sending are impossible, or another program listens on the port.
+        Settings of TLS, mails, receiving or sending are impossible, or another program listens on the port.
     """
     if config.tls_certificate is not None:
         TlsFiles(config.tls_certificate, config.tls_key).server_context()
+    if config.mail_access is not None:
+        read_access(config.mail_access)
     staff: list[Role] = [run_worker] * config.workers
     if config.receive_port:
         _check_receiving(config)
