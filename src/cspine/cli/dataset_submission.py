@@ -10,6 +10,7 @@ from cspine.cli.options import Verbose
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
+    from cspine.evaluation import Priors
 
 
 def submission(
@@ -42,21 +43,29 @@ def submission(
 def _submission(place: Path, out: Path, root: Path | None, bundle: Path | None) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.datasets import all_rows, asked_rows, make_submission, read_probabilities, write_submission
-    from cspine.evaluation import RSNA_PRIORS
-    from cspine.models import load_bundle
-    from cspine.workflow import tuning_priors
 
     probabilities = read_probabilities(place)
     asked, problems = (all_rows(probabilities), []) if root is None else asked_rows(root)
     for problem in problems:
         typer.echo(printable(f"! {problem}"), err=True)
-    priors = RSNA_PRIORS if bundle is None else tuning_priors(load_bundle(bundle).manifest.calibration)
-    made = make_submission(probabilities, asked, priors)
+    made = make_submission(probabilities, asked, _priors(bundle))
     write_submission(made, out)
     typer.echo(printable(f"{len(made.rows)} rows in {out}"))
     if made.filled:
         typer.echo(f"! {made.filled} rows without a probability got the prior of their target")
     return ExitCode.DONE
+
+
+def _priors(bundle: Path | None) -> "Priors":
+    """Return what answers a target without a probability."""
+    if bundle is None:
+        from cspine.evaluation import RSNA_PRIORS
+
+        return RSNA_PRIORS
+    from cspine.models import load_bundle
+    from cspine.workflow import tuning_priors
+
+    return tuning_priors(load_bundle(bundle).manifest.calibration)
 
 
 def score(submitted: Path, labels: Path, split: tuple[Path | None, str]) -> "ExitCode":

@@ -1,47 +1,24 @@
 """Data on disk and cases: phantoms written as studies, data sets indexed, filtered, split, explored and prepared.
 
-What works on tables needs the extra ``data`` and is imported when it is first asked for, so that everything else works
-without it.
+Every name is imported when it is first asked for: what works on tables needs the extra ``data``, phantoms take a second
+of processor time to import, and whoever wants something else pays for neither.
 """
 
 from typing import TYPE_CHECKING
 
-from cspine.datasets.acceptance_folder import AcceptanceStudy, AcceptanceSuite, read_suite
-from cspine.datasets.acceptance_suite import SuiteStudy, acceptance_studies, write_acceptance
-from cspine.datasets.given_answers import read_answer, read_answers, read_readers
-from cspine.datasets.gray import LOW_CONTRAST, WINDOWS, slice_contrast, window_named
-from cspine.datasets.join import join_sets
-from cspine.datasets.known_truth import KnownStudy, described, read_known
-from cspine.datasets.labeled_study import (
-    LabeledStudy,
-    PlacedBox,
-    Placement,
-    SliceBox,
-    StudyFiles,
-    StudyLabels,
-    mask_on,
-    place_study,
-    read_study,
-    series_of,
-    with_level,
-)
-from cspine.datasets.late import late_names as _late_names
-from cspine.datasets.mask_geometry import LevelExtent, LevelOverlap, largest_piece, level_extents, level_overlaps
-from cspine.datasets.nifti import nifti_bytes, plain_nifti_bytes, rsna_mask_bytes
-from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
-from cspine.datasets.phantom_studies import write_phantoms
-from cspine.datasets.phantom_truth import phantom_header, truth_document
-from cspine.datasets.rsna_layout import RsnaOptions, evenly
-from cspine.datasets.rsna_study import RsnaCase, write_rsna
-from cspine.datasets.traits import measured_noise_hu, noise_group
+from cspine.late import late_names as _late_names
 
 if TYPE_CHECKING:
+    from cspine.datasets.acceptance_folder import AcceptanceStudy, AcceptanceSuite, read_suite
+    from cspine.datasets.acceptance_suite import SuiteStudy, acceptance_studies, write_acceptance
     from cspine.datasets.audit import Audited, Kind, Suspicion, audit_set
     from cspine.datasets.augment import Augmentation, AugmentRange, sample_augmentation
     from cspine.datasets.augment_preview import write_augmentation_preview
     from cspine.datasets.explore import Explored, ExplorePlan, MeasurePlan, PanelPlan, Subject, explore_set
     from cspine.datasets.filters import Rule, Selection, parse_rule, rules_of, select
     from cspine.datasets.funnel import funnel_figure, write_selection
+    from cspine.datasets.given_answers import read_answer, read_answers, read_readers
+    from cspine.datasets.gray import LOW_CONTRAST, WINDOWS, slice_contrast, window_named
     from cspine.datasets.image_folder import ImageFolder, folder_gallery, guess_patients, index_image_folder
     from cspine.datasets.images import (
         Exported,
@@ -62,6 +39,21 @@ if TYPE_CHECKING:
         study_at,
         study_labels_of,
     )
+    from cspine.datasets.join import join_sets
+    from cspine.datasets.known_truth import KnownStudy, described, read_known
+    from cspine.datasets.labeled_study import (
+        LabeledStudy,
+        PlacedBox,
+        Placement,
+        SliceBox,
+        StudyFiles,
+        StudyLabels,
+        mask_on,
+        place_study,
+        read_study,
+        series_of,
+        with_level,
+    )
     from cspine.datasets.leak_pass import Gallery, check_leaks, index_gallery
     from cspine.datasets.leak_report import (
         LeakReport,
@@ -72,7 +64,12 @@ if TYPE_CHECKING:
         write_leaks,
     )
     from cspine.datasets.leaks import Leak, LeakKind
+    from cspine.datasets.mask_geometry import LevelExtent, LevelOverlap, largest_piece, level_extents, level_overlaps
+    from cspine.datasets.nifti import nifti_bytes, plain_nifti_bytes, rsna_mask_bytes
     from cspine.datasets.phantom_gallery import GalleryPlan, write_gallery
+    from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
+    from cspine.datasets.phantom_studies import write_phantoms
+    from cspine.datasets.phantom_truth import phantom_header, truth_document
     from cspine.datasets.prepare import (
         PARTS,
         PreparedSet,
@@ -86,6 +83,8 @@ if TYPE_CHECKING:
         read_prepared,
         space_needed,
     )
+    from cspine.datasets.rsna_layout import RsnaOptions, evenly
+    from cspine.datasets.rsna_study import RsnaCase, write_rsna
     from cspine.datasets.splits import (
         LEAKY_MARK,
         Split,
@@ -109,6 +108,7 @@ if TYPE_CHECKING:
         score_submission,
         write_submission,
     )
+    from cspine.datasets.traits import measured_noise_hu, noise_group
     from cspine.datasets.video import VideoPlan, write_videos
 
 __all__ = [
@@ -255,96 +255,94 @@ __all__ = [
     "write_videos",
 ]
 
-# Name → the package or module below this one that it comes from.
+# Package or module below this one → the names that come from it.
 _LATE = {
-    "GalleryPlan": "phantom_gallery",
-    "write_gallery": "phantom_gallery",
-    "Audited": "audit",
-    "Kind": "audit",
-    "Suspicion": "audit",
-    "audit_set": "audit",
-    "AugmentRange": "augment",
-    "Augmentation": "augment",
-    "sample_augmentation": "augment",
-    "write_augmentation_preview": "augment_preview",
-    "ExplorePlan": "explore",
-    "Explored": "explore",
-    "MeasurePlan": "explore",
-    "PanelPlan": "explore",
-    "Subject": "explore",
-    "explore_set": "explore",
-    "ExportLayout": "images",
-    "ExportSource": "images",
-    "Exported": "images",
-    "ImagePlan": "images",
-    "Look": "images",
-    "export_images": "images",
-    "SliceLabel": "images",
-    "label_slices": "images",
-    "IndexRun": "index",
-    "RsnaIndex": "index",
-    "index_rsna": "index",
-    "read_index": "index",
-    "labels_of": "indexed",
-    "open_or_make_index": "indexed",
-    "problems_of": "indexed",
-    "study_at": "indexed",
-    "study_labels_of": "indexed",
-    "studies_of": "indexed",
-    "PARTS": "prepare",
-    "PreparePlan": "prepare",
-    "PreparedSet": "prepare",
-    "SpaceNeeded": "prepare",
-    "VertebraFinder": "prepare",
-    "from_mask": "prepare",
-    "from_mask_or_network": "prepare",
-    "from_network": "prepare",
-    "prepare_set": "prepare",
-    "read_prepared": "prepare",
-    "space_needed": "prepare",
-    "VideoPlan": "video",
-    "write_videos": "video",
-    "Rule": "filters",
-    "Selection": "filters",
-    "parse_rule": "filters",
-    "rules_of": "filters",
-    "select": "filters",
-    "funnel_figure": "funnel",
-    "write_selection": "funnel",
-    "LEAKY_MARK": "splits",
-    "Split": "splits",
-    "labeled_studies": "splits",
-    "read_split": "splits",
-    "selected": "splits",
-    "split_images": "splits",
-    "split_studies": "splits",
-    "split_table": "splits",
-    "write_split": "splits",
-    "Work": "study_pass",
-    "over_studies": "study_pass",
-    "RsnaScore": "submission",
-    "Submission": "submission",
-    "all_rows": "submission",
-    "asked_rows": "submission",
-    "make_submission": "submission",
-    "read_probabilities": "submission",
-    "read_submission": "submission",
-    "score_submission": "submission",
-    "write_submission": "submission",
-    "LeakReport": "leak_report",
-    "duplicates_of": "leak_report",
-    "leaks_path": "leak_report",
-    "read_leaks": "leak_report",
-    "trainable_split": "leak_report",
-    "write_leaks": "leak_report",
-    "Gallery": "leak_pass",
-    "check_leaks": "leak_pass",
-    "index_gallery": "leak_pass",
-    "Leak": "leaks",
-    "LeakKind": "leaks",
-    "ImageFolder": "image_folder",
-    "folder_gallery": "image_folder",
-    "guess_patients": "image_folder",
-    "index_image_folder": "image_folder",
+    "acceptance_folder": ("AcceptanceStudy", "AcceptanceSuite", "read_suite"),
+    "acceptance_suite": ("SuiteStudy", "acceptance_studies", "write_acceptance"),
+    "audit": ("Audited", "Kind", "Suspicion", "audit_set"),
+    "augment": ("AugmentRange", "Augmentation", "sample_augmentation"),
+    "augment_preview": ("write_augmentation_preview",),
+    "explore": ("ExplorePlan", "Explored", "MeasurePlan", "PanelPlan", "Subject", "explore_set"),
+    "filters": ("Rule", "Selection", "parse_rule", "rules_of", "select"),
+    "funnel": ("funnel_figure", "write_selection"),
+    "given_answers": ("read_answer", "read_answers", "read_readers"),
+    "gray": ("LOW_CONTRAST", "WINDOWS", "slice_contrast", "window_named"),
+    "image_folder": ("ImageFolder", "folder_gallery", "guess_patients", "index_image_folder"),
+    "images": (
+        "ExportLayout",
+        "ExportSource",
+        "Exported",
+        "ImagePlan",
+        "Look",
+        "export_images",
+        "SliceLabel",
+        "label_slices",
+    ),
+    "index": ("IndexRun", "RsnaIndex", "index_rsna", "read_index"),
+    "indexed": ("labels_of", "open_or_make_index", "problems_of", "study_at", "study_labels_of", "studies_of"),
+    "join": ("join_sets",),
+    "known_truth": ("KnownStudy", "described", "read_known"),
+    "labeled_study": (
+        "LabeledStudy",
+        "PlacedBox",
+        "Placement",
+        "SliceBox",
+        "StudyFiles",
+        "StudyLabels",
+        "mask_on",
+        "place_study",
+        "read_study",
+        "series_of",
+        "with_level",
+    ),
+    "leak_pass": ("Gallery", "check_leaks", "index_gallery"),
+    "leak_report": ("LeakReport", "duplicates_of", "leaks_path", "read_leaks", "trainable_split", "write_leaks"),
+    "leaks": ("Leak", "LeakKind"),
+    "mask_geometry": ("LevelExtent", "LevelOverlap", "largest_piece", "level_extents", "level_overlaps"),
+    "nifti": ("nifti_bytes", "plain_nifti_bytes", "rsna_mask_bytes"),
+    "phantom_gallery": ("GalleryPlan", "write_gallery"),
+    "phantom_plan": ("NO_FRACTURES", "SAMPLED", "Layout", "PhantomPlan", "Size", "layout_named", "size_named"),
+    "phantom_studies": ("write_phantoms",),
+    "phantom_truth": ("phantom_header", "truth_document"),
+    "prepare": (
+        "PARTS",
+        "PreparePlan",
+        "PreparedSet",
+        "SpaceNeeded",
+        "VertebraFinder",
+        "from_mask",
+        "from_mask_or_network",
+        "from_network",
+        "prepare_set",
+        "read_prepared",
+        "space_needed",
+    ),
+    "rsna_layout": ("RsnaOptions", "evenly"),
+    "rsna_study": ("RsnaCase", "write_rsna"),
+    "splits": (
+        "LEAKY_MARK",
+        "Split",
+        "labeled_studies",
+        "read_split",
+        "selected",
+        "split_images",
+        "split_studies",
+        "split_table",
+        "write_split",
+    ),
+    "study_pass": ("Work", "over_studies"),
+    "submission": (
+        "RsnaScore",
+        "Submission",
+        "all_rows",
+        "asked_rows",
+        "make_submission",
+        "read_probabilities",
+        "read_submission",
+        "score_submission",
+        "write_submission",
+    ),
+    "traits": ("measured_noise_hu", "noise_group"),
+    "video": ("VideoPlan", "write_videos"),
 }
 __getattr__ = _late_names(__name__, _LATE, "data")

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from cspine.datasets.filters import SELECTED_SLICES, SELECTED_STUDIES
 from cspine.datasets.index import LEVELS, TARGETS, UID, RsnaIndex
@@ -147,6 +146,8 @@ def split_studies(
     ConfigError
         The scheme is unknown, or there are fewer groups than pieces.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415  # a second to load, for cutting alone
+
     wanted = _scheme(scheme)
     studies = studies.sort_values(UID)
     groups = _groups(studies, duplicates)

@@ -1,26 +1,35 @@
-"""The only place that composes read, analyze, render and send."""
+"""The only place that composes read, analyze, render and send.
 
-from cspine.workflow.acceptance import UnderTest, run_acceptance
-from cspine.workflow.archive import DICOM_GROUP, dicom_results, has_dicom, send_folder, send_results
-from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
-from cspine.workflow.demo import DemoResult, demo_spec, run_demo
-from cspine.workflow.detector import (
-    AnsweredSet,
-    Beside,
-    answered_by_bundle,
-    answered_by_findings,
-    run_evaluation,
-    stated_errors,
-    tuning_priors,
-    write_evaluation,
-)
-from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
-from cspine.workflow.incoming import Incoming
-from cspine.workflow.merge import with_series_flags
-from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
-from cspine.workflow.run import Done, Failed, attempt
-from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
-from cspine.workflow.tuning import Tuned, TunedStudy, study_of, tune
+Every name is imported when it is first asked for: the job boundary is part of every command, and phantoms, archives and
+models are not.
+"""
+
+from typing import TYPE_CHECKING
+
+from cspine.late import late_names as _late_names
+
+if TYPE_CHECKING:
+    from cspine.workflow.acceptance import UnderTest, run_acceptance
+    from cspine.workflow.archive import DICOM_GROUP, dicom_results, has_dicom, send_folder, send_results
+    from cspine.workflow.case import Analyzing, CaseResult, Order, Progress, StageClock, no_progress, run_case
+    from cspine.workflow.demo import DemoResult, demo_spec, run_demo
+    from cspine.workflow.detector import (
+        AnsweredSet,
+        Beside,
+        answered_by_bundle,
+        answered_by_findings,
+        run_evaluation,
+        stated_errors,
+        tuning_priors,
+        write_evaluation,
+    )
+    from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
+    from cspine.workflow.incoming import Incoming
+    from cspine.workflow.merge import with_series_flags
+    from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
+    from cspine.workflow.run import Done, Failed, attempt
+    from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
+    from cspine.workflow.tuning import Tuned, TunedStudy, study_of, tune
 
 __all__ = [
     "DICOM_GROUP",
@@ -70,3 +79,29 @@ __all__ = [
     "with_series_flags",
     "write_evaluation",
 ]
+
+# Module below this one → the names that come from it.
+_LATE = {
+    "acceptance": ("UnderTest", "run_acceptance"),
+    "archive": ("DICOM_GROUP", "dicom_results", "has_dicom", "send_folder", "send_results"),
+    "case": ("Analyzing", "CaseResult", "Order", "Progress", "StageClock", "no_progress", "run_case"),
+    "demo": ("DemoResult", "demo_spec", "run_demo"),
+    "detector": (
+        "AnsweredSet",
+        "Beside",
+        "answered_by_bundle",
+        "answered_by_findings",
+        "run_evaluation",
+        "stated_errors",
+        "tuning_priors",
+        "write_evaluation",
+    ),
+    "evaluation": ("EvaluationPlan", "make_evaluation_cases", "score_cases", "summaries"),
+    "incoming": ("Incoming",),
+    "merge": ("with_series_flags",),
+    "recalibration": ("SiteStudies", "recalibrated", "score_site"),
+    "run": ("Done", "Failed", "attempt"),
+    "studies": ("StudyOutcome", "Wish", "run_opened", "run_source", "run_studies"),
+    "tuning": ("Tuned", "TunedStudy", "study_of", "tune"),
+}
+__getattr__ = _late_names(__name__, _LATE)
