@@ -18,6 +18,7 @@ from cspine.training.fracture_cases import (
     MIMICS,
     OTHER_FRACTURE,
     OWN_FRACTURE,
+    TWIN_FRACTURE,
     TYPES,
     FractureCasePlan,
     draw_person,
@@ -83,17 +84,29 @@ def test_every_mimic_of_the_phantom_has_a_name_in_the_findings() -> None:
 
 
 @pytest.mark.slow
-def test_crops_of_a_person_are_stored_once(tmp_path: Path) -> None:
-    plan = FractureCasePlan(
-        persons=1, crops=CropPlan(scans=1, shape=(24, 32, 40), spacing_mm=(2.0, 2.0, 2.0)), workers=1
-    )
+def test_crops_of_a_person_and_of_the_unbroken_twin_are_stored_once(tmp_path: Path) -> None:
+    shape = (44, 48, 56)
+    plan = FractureCasePlan(persons=1, crops=CropPlan(scans=1, shape=shape, spacing_mm=(1.5, 1.5, 1.5)), workers=1)
     (folder,) = make_fracture_cases(plan, tmp_path)
     crops = load_crops(folder)
-    assert crops.hu.shape == crops.codes.shape == (7, 24, 32, 40)
-    assert sorted(crops.vertebra) == [int(v) for v in CERVICAL]
-    for k in range(7):
-        assert bool(crops.fractured[k]) == bool((crops.codes[k] & OWN_FRACTURE).any())
-        assert bool(crops.fractured[k]) == bool(crops.types[k].any())
+    assert crops.hu.shape == crops.codes.shape
+    assert crops.hu.shape[1:] == shape
+    bare, broken, inserted = np.split(np.arange(len(crops.vertebra)), [7, 14])
+    assert sorted(crops.vertebra[bare]) == sorted(crops.vertebra[broken]) == [int(v) for v in CERVICAL]
+    assert np.array_equal(crops.vertebra[bare], crops.vertebra[broken])
+    assert set(crops.vertebra[inserted]) <= set(crops.vertebra[bare])
+    assert crops.fractured[broken].sum() >= 1
+    assert crops.fractured[inserted].sum() >= 4
+    assert not crops.fractured[bare].any()
+    for k, codes in enumerate(crops.codes):
+        assert bool(crops.fractured[k]) == bool((codes & OWN_FRACTURE).any())
+        assert bool(crops.twin[k]) == bool((codes & TWIN_FRACTURE).any())
+    for k in inserted[crops.fractured[inserted] > 0]:
+        twin = int(np.flatnonzero(crops.vertebra[bare] == crops.vertebra[k])[0])
+        assert crops.twin[twin]
+        changed = crops.hu[k] != crops.hu[twin]
+        assert changed[crops.codes[k] & OWN_FRACTURE > 0].mean() > 0.5
+        assert changed.mean() < 0.5
     before = (folder / "hu.npy").stat().st_mtime_ns
     make_fracture_cases(plan, tmp_path)
     assert (folder / "hu.npy").stat().st_mtime_ns == before
@@ -129,6 +142,52 @@ def test_a_small_part_lies_on_the_break_or_else_on_the_vertebra(person: Path) ->
         whole = draw_sample(crops, 1, plan, np.random.default_rng(seed))
         assert not whole["map"].any()
         assert whole["crop"][1].max() > 0.5
+
+
+def test_a_part_of_a_twin_lies_where_the_other_is_broken(person: Path) -> None:
+    crops = load_crops(person)
+    codes = np.array(crops.codes)
+    codes[1, 14:16, 20:22, 66:69] |= TWIN_FRACTURE
+    plan = FracturePlan(shape=(8, 16, 16), aimed=True, miss=(0, 0, 0), turned=0.0, moving=0.0, blurred=0.0)
+    told = replace(crops, codes=codes, twin=np.array([False, True]))
+    for seed in range(6):
+        part = draw_sample(told, 1, plan, np.random.default_rng(seed))
+        assert not part["map"].any()
+        edge = part["crop"][1] > 0.5  # the corner of the block that the mark lies in
+        assert 0 < edge.float().mean() < 0.5
+
+
+def test_half_of_what_is_not_broken_are_twins(person: Path, tmp_path: Path) -> None:
+    other = tmp_path / "person_00001"
+    other.mkdir()
+    truth = dict(np.load(person / "truth.npz")) | {"twin": np.array([False, True])}
+    np.savez(other / "truth.npz", **truth)
+    codes = np.load(person / "codes.npy")
+    codes[1, :, :, :] &= 15
+    codes[1, 20:23, 20:60, 30:70] |= TWIN_FRACTURE
+    np.save(other / "codes.npy", codes)
+    np.save(other / "hu.npy", np.load(person / "hu.npy") + np.int16(1000))  # told apart by its gray values
+    plan = FracturePlan(positive=0.0, turned=0.0, noisy=0.0, blurred=0.0, thick=0.0, moving=0.0)
+    for share, expected in ((0.0, 0.5), (1.0, 1.0)):
+        task = FractureTask((person, other), replace(plan, twins=share))
+        means = [float(task.sample(k, 0, 7)["crop"][0].mean()) for k in range(24)]
+        low, high = (float(FractureTask((p,), replace(plan, twins=0.0)).sample(0, 0, 7)["crop"][0].mean()) for p in (person, other))
+        assert np.mean([abs(m - high) < abs(m - low) for m in means]) == pytest.approx(expected, abs=0.25)
+
+
+def test_a_person_who_moves_breaks_nothing(person: Path) -> None:
+    crops = load_crops(person)
+    plan = FracturePlan(turned=0.0, noisy=0.0, blurred=0.0, thick=0.0, moving=1.0)
+    for seed in range(6):
+        moved = draw_sample(crops, 1, plan, np.random.default_rng(seed))
+        assert moved["fractured"] == 0
+        assert moved["mimics"][MIMICS.index("image artifact")] == 1
+        profile = moved["crop"][0][:, :, :].float().mean(dim=1)
+        steps = (profile[1:] - profile[:-1]).abs().amax(dim=1)
+        still = draw_sample(crops, 1, replace(plan, moving=0.0), np.random.default_rng(seed))
+        assert still["mimics"].sum() == 0
+        assert steps.shape == (plan.shape[0] - 1,)
+        assert not torch.equal(moved["crop"][0], still["crop"][0])
 
 
 def test_the_steps_are_shared_among_the_phases() -> None:

@@ -13,6 +13,7 @@ from cspine.phantom.fractures import (
     Side,
     SliceBox,
     parse_fracture,
+    sample_fracture,
     sample_fractures,
     types_at,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "sample_body",
     "sample_coverage",
     "sample_crops",
+    "sample_fracture",
     "sample_fractures",
     "sample_mimics",
     "sample_scanner",

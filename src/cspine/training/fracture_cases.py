@@ -1,7 +1,9 @@
 """Vertebra crops of phantoms with fractures, drawn once and stored person by person, from where an earlier run stopped.
 
 A person carries more fractures than a patient does, so that half of the crops are positive at a fraction of the cost;
-prevalence is put back by the calibration. Nothing of family B and no evaluation-only anatomy is drawn.
+prevalence is put back by the calibration. Beside each stands its twin, the same person unbroken in the same scans:
+what parts them is the break alone. Into every crop of a twin another fracture of its vertebra is then cut, the cheapest
+way to many different ones. Nothing of family B and no evaluation-only anatomy is drawn.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +25,8 @@ from cspine.phantom import (
     PhantomSpec,
     VertebraCrop,
     crops_of,
+    insert_fracture,
+    sample_fracture,
     sample_fractures,
     sample_spec,
     with_mimics,
@@ -46,7 +50,8 @@ MIMIC_GROUPS: dict[str, tuple[MimicKind, ...]] = {
     "metal": (MimicKind.PLATE_AND_SCREWS, MimicKind.POSTERIOR_SCREWS, MimicKind.DENTAL_METAL),
 }
 MIMICS = tuple(MIMIC_GROUPS)
-LABEL_BITS, OWN_FRACTURE, OTHER_FRACTURE = 15, 16, 32
+LABEL_BITS, OWN_FRACTURE, OTHER_FRACTURE, TWIN_FRACTURE = 15, 16, 32, 64
+_INSERTED_HEALED, _TRIES = 0.1, 3
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class FractureCasePlan:
     draws
         Times that fractures are drawn for each person; a level that broke before stays as it was.
     untouched
-        Share of the persons without any fracture.
+        Share of the persons without any fracture; they are their own twins.
     mix
         How often what breaks; healed fractures are more common than in patients, to be told apart.
     """
@@ -88,7 +93,8 @@ class CropFile:
     hu
         int16 (crop, slice, row, column).
     codes
-        uint8, same shape: vertebra label in the low four bits, then fracture of the crop's own vertebra, of another.
+        uint8, same shape: vertebra label in the low four bits, then fracture of the crop's own vertebra, of another;
+        in a twin, where its own vertebra is broken in another crop.
     vertebra, fractured, severity
         int (crop,): label value, 0 or 1, worst severity or 0.
     types, mimics
@@ -97,6 +103,8 @@ class CropFile:
         bool (crop,): whether the codes show every fracture in the crop, or nobody drew them.
     told
         bool (crop,): whether types and mimics are known.
+    twin
+        bool (crop,): unbroken, and broken in another crop.
     """
 
     hu: np.ndarray
@@ -108,6 +116,7 @@ class CropFile:
     mimics: np.ndarray
     mapped: np.ndarray
     told: np.ndarray
+    twin: np.ndarray
 
 
 def make_fracture_cases(plan: FractureCasePlan, root: Path) -> list[Path]:
@@ -163,6 +172,7 @@ def load_crops(folder: Path) -> CropFile:
         truth = {key: small[key] for key in ("vertebra", "fractured", "severity", "types", "mimics")}
         # Phantoms know everything, and do not say so.
         truth |= {key: small.get(key, np.ones(len(truth["vertebra"]), dtype=bool)) for key in ("mapped", "told")}
+        truth["twin"] = small.get("twin", np.zeros(len(truth["vertebra"]), dtype=bool))
         hu, codes = (np.load(folder / name, mmap_mode="r") for name in ("hu.npy", "codes.npy"))
         return CropFile(hu, codes, **truth)
     except (OSError, KeyError, ValueError) as error:
@@ -170,11 +180,40 @@ def load_crops(folder: Path) -> CropFile:
 
 
 def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
-    rng = np.random.default_rng([plan.seed, number, 1])
     spec = draw_person(plan, number)
-    crops = list(crops_of(spec, plan.crops, rng))
+    broken = _scans(plan, number, spec) if spec.fractures else []
+    bare = _scans(plan, number, replace(spec, fractures=()))
+    rng = np.random.default_rng([plan.seed, number, 2])
+    cut = [insert_own(crop, plan.mix, rng) for crop in bare]
+    inserted = [crop for crop in cut if crop is not None]
+    codes = [_codes(crop) for crop in bare]
+    for others in (broken, cut):
+        for own, other in zip(codes, others, strict=False):
+            if other is not None:
+                own |= np.where(_codes(other) & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
+    crops = [*bare, *broken, *inserted]
+    codes += [_codes(crop) for crop in (*broken, *inserted)]
+    twin = np.array([k < len(bare) and bool((c & TWIN_FRACTURE).any()) for k, c in enumerate(codes)])
     hu = np.stack([crop.volume.hu for crop in crops])
-    save_crops(root / f"person_{number:05d}", hu, np.stack([_codes(crop) for crop in crops]), _truth(crops))
+    save_crops(root / f"person_{number:05d}", hu, np.stack(codes), {**_truth(crops), "twin": twin})
+
+
+def _scans(plan: FractureCasePlan, number: int, spec: PhantomSpec) -> list[VertebraCrop]:
+    return list(crops_of(spec, plan.crops, np.random.default_rng([plan.seed, number, 1])))
+
+
+def insert_own(crop: VertebraCrop, mix: FractureMix, rng: np.random.Generator) -> VertebraCrop | None:
+    """Return an unbroken crop with a fracture cut into its own vertebra, or None where none can be cut in."""
+    age = FractureAge.HEALED if rng.uniform() < _INSERTED_HEALED else None
+    for _ in range(_TRIES):
+        fracture = sample_fracture(rng, crop.vertebra, mix=mix, age=age)
+        try:
+            case = insert_fracture(crop.volume, crop.labels, fracture, rng)
+        except ConfigError:  # one that needs the rest of the spine to move, or a vertebra that is not whole
+            continue
+        spec = replace(crop.spec, fractures=(fracture,))
+        return VertebraCrop(crop.vertebra, case.volume, case.labels, case.fractures, case.truth.fractures, spec)
+    return None
 
 
 def save_crops(folder: Path, hu: np.ndarray, codes: np.ndarray, truth: dict[str, np.ndarray]) -> None:
@@ -227,10 +266,12 @@ __all__ = [
     "MIMIC_GROUPS",
     "OTHER_FRACTURE",
     "OWN_FRACTURE",
+    "TWIN_FRACTURE",
     "TYPES",
     "CropFile",
     "FractureCasePlan",
     "draw_person",
+    "insert_own",
     "load_crops",
     "make_fracture_cases",
     "save_crops",

@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from cspine.domain import Vertebra
 from cspine.pipeline import FractureSpec, IntensitySpec, fracture_channels
-from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OTHER_FRACTURE, OWN_FRACTURE, TYPES, CropFile, load_crops
+from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OTHER_FRACTURE, OWN_FRACTURE, TWIN_FRACTURE, TYPES, CropFile, load_crops
 from cspine.training.fracture_net import FractureNet
 from cspine.training.loop import Batch
 from cspine.training.warp import rotation
 
 MAP_POSITIVE, NOTHING, PAD_HU = 5.0, -20.0, -1000.0
 TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
+MOTION = "image artifact"
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,18 @@ class FracturePlan:
     shape
         Part of the crop that is trained on, multiples of (8, 16, 16); smaller than the whole, to save time.
     aimed
-        Whether the part lies round a voxel of a fracture, or else of the vertebra; otherwise round the middle.
+        Whether the part lies round a voxel of a fracture, in a twin where it would be, or else of the vertebra;
+        otherwise round the middle.
     miss
         Most voxels, along each axis, between such a voxel and the middle of its part.
     positive
         Share of samples with a fracture of their own vertebra.
+    twins
+        Share of the others that are unbroken twins.
     turned
         Share of samples that are turned and scaled; most degrees about each axis, and most scale.
+    moving, moving_mm
+        Share of samples whose person moves once during the scan, and how far at most.
     noisy, noise_hu, blurred, blur_mm, thick, thick_mm
         Share of samples with more noise, blur in the plane, thick slices, and how much at most.
     """
@@ -46,9 +52,12 @@ class FracturePlan:
     aimed: bool = False
     miss: tuple[int, int, int] = (8, 16, 16)
     positive: float = 0.5
+    twins: float = 0.5
     turned: float = 0.6
     turn_deg: float = 12.0
     scale: float = 0.1
+    moving: float = 0.1
+    moving_mm: float = 3.0
     noisy: float = 0.4
     noise_hu: float = 45.0
     blurred: float = 0.25
@@ -79,8 +88,10 @@ class FractureTask:
     def sample(self, number: int, batch_number: int, seed: int) -> Batch:
         """Return sample `number`."""
         rng = np.random.default_rng([seed, 4, number])
-        positives, negatives = _index(self.cases)
+        positives, negatives, twins = _index(self.cases)
         pool = positives if rng.uniform() < self.plan.positive else negatives
+        if pool is negatives and self.plan.twins and len(twins) and rng.uniform() < self.plan.twins:
+            pool = twins
         person, crop = pool[int(rng.integers(len(pool)))]
         return draw_sample(_opened(self.cases[person]), int(crop), self.plan, rng)
 
@@ -109,13 +120,16 @@ def _entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache(maxsize=2)
-def _index(cases: tuple[Path, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (person, crop) of every crop with and without a fracture of its own vertebra."""
-    pairs: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+def _index(cases: tuple[Path, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (person, crop) of every crop with a fracture of its own vertebra, of every other, and of twins."""
+    pairs: tuple[list[tuple[int, int]], ...] = ([], [], [])
     for person, folder in enumerate(cases):
-        for crop, fractured in enumerate(_opened(folder).fractured):
+        crops = _opened(folder)
+        for crop, (fractured, twin) in enumerate(zip(crops.fractured, crops.twin, strict=True)):
             pairs[0 if fractured else 1].append((person, crop))
-    return np.array(pairs[0]), np.array(pairs[1])
+            if twin:
+                pairs[2].append((person, crop))
+    return np.array(pairs[0]), np.array(pairs[1]), np.array(pairs[2])
 
 
 @lru_cache(maxsize=4096)
@@ -129,6 +143,10 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
     stored = np.asarray(crops.codes[number])
     middle = _middle(stored, vertebra, plan, rng)
     hu, codes = _moved(crops.hu[number], stored, middle, plan, rng)
+    mimics = crops.mimics[number].astype(np.float32)
+    if plan.moving and rng.uniform() < plan.moving:
+        hu, codes = _stepped(hu, codes, plan, rng)
+        mimics[MIMICS.index(MOTION)] = 1.0
     labels = codes & LABEL_BITS
     own = _as_outlined(labels == vertebra, vertebra, rng)
     other = (labels > 0) & (labels != vertebra)
@@ -151,7 +169,7 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
         "fractured": torch.tensor(float(fractured)),
         "weight": torch.tensor(float(sure)),
         "types": torch.from_numpy(crops.types[number].astype(np.float32)),
-        "mimics": torch.from_numpy(crops.mimics[number].astype(np.float32)),
+        "mimics": torch.from_numpy(mimics),
     }
 
 
@@ -181,6 +199,20 @@ def _moved(
     return hu[part][..., ::step].astype(np.float32), np.ascontiguousarray(codes[part][..., ::step])
 
 
+def _stepped(
+    hu: np.ndarray, codes: np.ndarray, plan: FracturePlan, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move all slices below one by whole pixels: the person has moved, nothing is broken."""
+    row_mm, column_mm = plan.fracture.spacing_mm[1:]
+    way, far = rng.uniform(0, 2 * np.pi), rng.uniform(min(row_mm, plan.moving_mm), plan.moving_mm)
+    step = (0, round(far * np.sin(way) / row_mm), round(far * np.cos(way) / column_mm))
+    below = np.s_[int(rng.integers(1, len(hu))) :]
+    moved = [array.copy() for array in (hu, codes)]
+    for array in moved:
+        array[below] = ndimage.shift(array[below], step, order=0, mode="nearest")
+    return moved[0], moved[1]
+
+
 def _part(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], np.ndarray]:
     """Return the voxels from `low` to `high`, both held, as far as there are any, and the first one's index."""
     first = np.maximum(np.floor(low), 0).astype(int)
@@ -194,7 +226,7 @@ def _middle(codes: np.ndarray, vertebra: Vertebra, plan: FracturePlan, rng: np.r
     room = np.maximum(size - shape, 0) / 2
     if not plan.aimed:
         return np.asarray((size - 1) / 2 + rng.uniform(-0.5, 0.5, 3) * room)
-    aims = np.flatnonzero(codes & OWN_FRACTURE)
+    aims = np.flatnonzero(codes & (OWN_FRACTURE | TWIN_FRACTURE))
     if not len(aims):
         aims = np.flatnonzero((codes & LABEL_BITS) == vertebra)
     if not len(aims):

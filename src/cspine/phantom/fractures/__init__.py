@@ -5,7 +5,7 @@ from cspine.phantom.fractures.broken import BrokenBone
 from cspine.phantom.fractures.fracture import Fracture, parse_fracture
 from cspine.phantom.fractures.kinds import FractureAge, FractureType, Side
 from cspine.phantom.fractures.placing import PlacedFracture, broken_bones, place_fractures, plan_fractures
-from cspine.phantom.fractures.sampling import FractureMix, sample_fractures
+from cspine.phantom.fractures.sampling import FractureMix, sample_fracture, sample_fractures
 from cspine.phantom.fractures.table import RULES, Rule, types_at
 from cspine.phantom.fractures.truth import SliceBox
 
@@ -28,6 +28,7 @@ __all__ = [
     "parse_fracture",
     "place_fractures",
     "plan_fractures",
+    "sample_fracture",
     "sample_fractures",
     "types_at",
 ]

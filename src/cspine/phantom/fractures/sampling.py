@@ -87,13 +87,13 @@ def sample_fractures(
     """
     chosen = mix or FractureMix()
     drawn = [
-        _at_level(rng, level, family, chosen)
+        sample_fracture(rng, level, family=family, mix=chosen)
         for level in sample_levels(rng, chosen)
         for _ in range(1 + int(rng.random() < chosen.second))
     ]
     if rng.random() < chosen.healed:
         level = Vertebra(int(rng.integers(Vertebra.C1, Vertebra.C7 + 1)))
-        drawn.append(_at_level(rng, level, family, chosen, age=FractureAge.HEALED))
+        drawn.append(sample_fracture(rng, level, family=family, mix=chosen, age=FractureAge.HEALED))
     if rng.random() < chosen.distractor:
         kind, level = _DISTRACTORS[int(rng.integers(len(_DISTRACTORS)))]
         drawn.append(_one(rng, kind, level, family, mix=chosen))
@@ -135,13 +135,19 @@ def level_odds() -> tuple[np.ndarray, np.ndarray]:
     return states, odds / odds.sum()
 
 
-def _at_level(
-    rng: np.random.Generator, level: Vertebra, family: str, mix: FractureMix, *, age: FractureAge | None = None
+def sample_fracture(
+    rng: np.random.Generator,
+    level: Vertebra,
+    *,
+    family: str = "A",
+    mix: FractureMix | None = None,
+    age: FractureAge | None = None,
 ) -> Fracture:
+    """Draw one fracture of a vertebra, of a type that the bone can have; its age too, unless it is given."""
     kinds = types_at(level)
     odds = np.array(list(kinds.values()))
     kind = list(kinds)[int(rng.choice(len(kinds), p=odds / odds.sum()))]
-    return _one(rng, kind, level, family, mix=mix, age=age)
+    return _one(rng, kind, level, family, mix=mix or FractureMix(), age=age)
 
 
 def _one(
@@ -167,4 +173,4 @@ def _one(
     )
 
 
-__all__ = ["FractureMix", "level_odds", "sample_fractures", "sample_levels"]
+__all__ = ["FractureMix", "level_odds", "sample_fracture", "sample_fractures", "sample_levels"]
