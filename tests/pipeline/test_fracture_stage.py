@@ -1,5 +1,6 @@
 """The fracture stage on coded phantoms: what is found, at which vertebra, and which negatives are withheld."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from cspine.domain import (
 from cspine.evaluation import ConformalRule, ErrorLevels
 from cspine.models import load_bundle
 from cspine.pipeline import Analyzer, JudgedVertebra, LocalizeSpec, Told, judgment_of, places_of
+from cspine.pipeline.fracture import answer
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle, coded_triage
 
 BROKEN = Vertebra.C4
@@ -145,6 +147,28 @@ def test_a_rule_that_was_never_tuned_says_neither_yes_nor_no(tmp_path: Path) -> 
     analyzer = Analyzer(coded_fracture_bundle(tmp_path / "bundle", triage), threads=2)
     findings = analyzer.analyze(broken_case()[0]).findings
     assert {f.decision for f in findings.vertebrae} == {Decision.UNCERTAIN}
+
+
+class _Sees:
+    """A network that copies the CT channel to the map, and tells its left half's mean times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = np.float32(factor)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        crop = inputs["crop"][:, :1]
+        half = crop[..., : crop.shape[-1] // 2].mean(axis=(2, 3, 4))
+        return {"map": self._factor * crop, "heads": self._factor * half}
+
+
+def test_members_and_mirrored_crops_answer_together() -> None:
+    crops = np.random.default_rng(0).normal(size=(2, 3, 4, 6, 8)).astype(np.float32)
+    maps, heads = answer((_Sees(1), _Sees(3)), crops, mirrored=False)
+    assert np.allclose(maps, 2 * crops[:, :1])
+    assert np.allclose(heads, 2 * crops[:, :1, :, :, :4].mean(axis=(2, 3, 4)), atol=1e-6)
+    maps, heads = answer((_Sees(1), _Sees(3)), crops, mirrored=True)
+    assert np.allclose(maps, 2 * crops[:, :1])
+    assert np.allclose(heads, 2 * crops[:, :1].mean(axis=(2, 3, 4)), atol=1e-6)
 
 
 def test_both_engines_agree_on_the_fracture_stage(looking: Analyzer, tmp_path: Path) -> None:

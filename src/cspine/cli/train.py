@@ -93,6 +93,9 @@ def flagship(
         typer.Option("--steps", min=1, help="Training steps on the studies, of each fold; the rest follows."),
     ] = None,
     folds: Annotated[int | None, typer.Option("--folds", min=2, max=20, help="Folds; default: 5.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Ship the networks of all folds together, not one trained on everything.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms and samples.")] = 2,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads that train and analyze.")] = 2,
     verbose: Verbose = False,
@@ -100,7 +103,8 @@ def flagship(
     """Train a detector on your own studies: out-of-fold evaluation in DIR/evaluation, the bundle in DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "folds": folds}
     places = (data, add_feedback, run, bundle)
-    run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, (workers, threads)), verbose=verbose)
+    hardware = (workers, threads)
+    run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, hardware, ensemble=ensemble), verbose=verbose)
 
 
 def _flagship(
@@ -108,6 +112,8 @@ def _flagship(
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
     hardware: tuple[int, int],
+    *,
+    ensemble: bool,
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -119,7 +125,7 @@ def _flagship(
     if added is not None:
         data = _joined(data, added, run / f"{data.resolve().name}+{added.resolve().name}")
     recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware)
-    recipe = recipe.with_anatomies(tuple(str(folder) for folder in meshes))
+    recipe = replace(recipe.with_anatomies(tuple(str(folder) for folder in meshes)), ensemble=ensemble)
     begin = load_bundle(bundle or default_bundle_path())
     made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)))
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
@@ -161,16 +167,28 @@ def fractures(
     tuning: Annotated[
         int | None, typer.Option("--tuning", min=1, help="Tuning studies of each anatomy; default: the recipe's.")
     ] = None,
+    members: Annotated[
+        int, typer.Option("--members", min=1, max=8, help="Networks that are trained and answer together.")
+    ] = 1,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Each also answers for the mirrored crop; twice the time.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
     verbose: Verbose = False,
 ) -> None:
     """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
-    sizes = {"persons": persons, "steps": steps, "tuning": tuning}
-    run_command(lambda: _fractures(run, tuple(meshes or ()), bundle, sizes, workers), verbose=verbose)
+    sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
+    places = (run, bundle)
+    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, workers, mirrored=mirrored), verbose=verbose)
 
 
 def _fractures(
-    run: Path, meshes: tuple[Path, ...], bundle: Path | None, sizes: dict[str, int | None], workers: int
+    places: tuple[Path, Path | None],
+    meshes: tuple[Path, ...],
+    sizes: dict[str, int | None],
+    workers: int,
+    *,
+    mirrored: bool,
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -178,13 +196,14 @@ def _fractures(
     from cspine.models import default_bundle_path, load_bundle
     from cspine.training import FractureRecipe, train_fractures
 
-    recipe = FractureRecipe()
+    recipe = replace(FractureRecipe(), members=sizes["members"] or 1, mirrored=mirrored)
     cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
     cases = replace(cases, crops=crops, workers=workers, persons=sizes["persons"] or cases.persons)
     recipe = replace(recipe, cases=cases, tuning=sizes["tuning"] or recipe.tuning)
     if (steps := sizes["steps"]) is not None:
         recipe = recipe.of_length(steps)
+    run, bundle = places
     begin = load_bundle(bundle or default_bundle_path())
     made = train_fractures(recipe, run, begin, lambda line: typer.echo(printable(line)))
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))

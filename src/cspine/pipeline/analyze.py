@@ -80,12 +80,13 @@ class Analyzer:
         self._identity = (bundle.id, bundle.manifest.name, f"cspine {__version__}")
         self._coarse = self._open(bundle, "coarse", engine, precision)
         self._refine = self._open(bundle, "refine", engine, precision)
-        self._fracture: tuple[Session, Told] | None = None
+        self._fracture: tuple[tuple[Session, ...], Told] | None = None
         if self.spec.fracture is not None and self.spec.localize is not None:
             triage, point = read_told(bundle.manifest.calibration, bundle.manifest.thresholds)
             types, mimics = (tuple(bundle.manifest.labels.get(key, ())) for key in ("types", "mimics"))
             told = Told(triage, replace(self.spec.localize, map_threshold=point), types, mimics, prevalence)
-            self._fracture = self._open(bundle, "fracture", engine, precision), told
+            members = tuple(self._open(bundle, graph, engine, precision) for graph in self.spec.fracture.graphs)
+            self._fracture = members, told
 
     @property
     def assesses_fractures(self) -> bool:
@@ -114,7 +115,7 @@ class Analyzer:
         return Located(canonical, maps, places, named, refined, name_support(refined, maps))
 
     def judge(self, located: Located, labels: LabelMap) -> list[JudgedVertebra]:
-        """Run the fracture network on what `locate` found; `labels` are canonical, as `paint_labels` makes them.
+        """Run the fracture networks on what `locate` found; `labels` are canonical, as `paint_labels` makes them.
 
         Raises
         ------
@@ -123,8 +124,8 @@ class Analyzer:
         """
         if self._fracture is None:
             raise ConfigError("this bundle has no fracture stage; give one that has")
-        session, _ = self._fracture
-        return judge(located.volume, labels, located.refined, session, self.spec, threads=self.threads)
+        members, _ = self._fracture
+        return judge(located.volume, labels, located.refined, members, self.spec, threads=self.threads)
 
     def analyze(self, volume: Volume, progress: Progress = no_progress) -> Analysis:
         """Return the analysis of one volume in any orientation; errors as in `locate`."""

@@ -1,18 +1,27 @@
 """The fracture stage: one crop for each vertebra in, one map and one judgment out."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
 
 from cspine.domain import Grid, LabelMap, Vertebra, Volume
-from cspine.models import Session
 from cspine.pipeline.preprocess import fracture_grid, fracture_input, map_grid
 from cspine.pipeline.refine import RefinedVertebra
 from cspine.pipeline.spec import FractureSpec, PipelineSpec, RefineSpec
 
 BATCH = 2
+
+
+class Member(Protocol):
+    """A fracture network that is ready to run, such as `cspine.models.Session`."""
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return ``map`` (N, 1, D, H, W) and ``heads`` (N, outputs), logits, of ``crop`` (N, 3, D, H, W)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +56,12 @@ def judge(
     volume: Volume,
     labels: LabelMap,
     refined: list[RefinedVertebra],
-    session: Session,
+    members: Sequence[Member],
     spec: PipelineSpec,
     *,
     threads: int,
 ) -> list[JudgedVertebra]:
-    """Run the fracture network once for every cervical vertebra that is in view.
+    """Ask the fracture networks about every cervical vertebra that is in view.
 
     Parameters
     ----------
@@ -72,12 +81,26 @@ def judge(
         )
         for start in range(0, len(wanted), BATCH):
             part = slice(start, start + BATCH)
-            out = session.run({"crop": np.stack(crops[part])})
+            maps, heads_of = answer(members, np.stack(crops[part]), mirrored=fracture.mirrored)
             for seen, grid, crop, broken, heads in zip(
-                wanted[part], grids[part], crops[part], out["map"], out["heads"], strict=True
+                wanted[part], grids[part], crops[part], maps, heads_of, strict=True
             ):
                 judged.append(_read(seen.vertebra, grid, crop, (broken[0], heads), fracture))
     return judged
+
+
+def answer(members: Sequence[Member], crops: np.ndarray, *, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean logits of all members: maps (N, 1, D, H, W) and heads (N, outputs)."""
+    answers = []
+    for turned in (False, True) if mirrored else (False,):
+        given = np.ascontiguousarray(crops[..., ::-1]) if turned else crops
+        for session in members:
+            out = session.run({"crop": given})
+            answers.append((out["map"][..., ::-1] if turned else out["map"], out["heads"]))
+    if len(answers) == 1:
+        return answers[0]
+    maps, heads = (np.mean(some, axis=0, dtype=np.float32) for some in zip(*answers, strict=True))
+    return maps, heads
 
 
 def is_judged(seen: RefinedVertebra, spec: RefineSpec) -> bool:

@@ -179,6 +179,10 @@ class FractureSpec:
         Voxels of the crop that make one voxel of the fracture map.
     types
         Fracture types among the network's heads; the others are mimics.
+    members
+        Networks that answer together, the mean of their logits; the graphs ``fracture``, ``fracture-2`` …
+    mirrored
+        Whether each also answers for the crop mirrored left to right (test-time augmentation).
     """
 
     spacing_mm: tuple[float, float, float] = (1.0, 0.75, 0.75)
@@ -189,6 +193,13 @@ class FractureSpec:
     blur_mm: float = 1.2
     map_block: tuple[int, int, int] = (1, 2, 2)
     types: int = 28
+    members: int = 1
+    mirrored: bool = False
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the members' graphs."""
+        return tuple("fracture" if k == 1 else f"fracture-{k}" for k in range(1, self.members + 1))
 
 
 @dataclass(frozen=True)

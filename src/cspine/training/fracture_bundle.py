@@ -1,5 +1,6 @@
 """A bundle with a fracture stage: the vertebra networks of another bundle, a fracture network, what was tuned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def export_fracture(network: nn.Module, spec: FractureSpec) -> ExportedGraph:
 
 
 def write_fracture_bundle(
-    folder: Path, vertebrae: ModelBundle, network: nn.Module, about: FractureAbout, tuned: Tuned | None
+    folder: Path, vertebrae: ModelBundle, members: Sequence[nn.Module], about: FractureAbout, tuned: Tuned | None
 ) -> ModelBundle:
     """Write a bundle, or open the one that is there.
 
@@ -57,14 +58,17 @@ def write_fracture_bundle(
     ----------
     vertebrae
         Its vertebra networks go into the new bundle.
+    members
+        Fracture networks that answer together.
     tuned
         ``None`` makes a bundle that calls every vertebra uncertain.
     """
     if folder.exists():
         return load_bundle(folder)
     old = vertebrae.manifest
-    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=about.spec, localize=about.localize)
-    exported = export_fracture(network, about.spec)
+    fracture = replace(about.spec, members=len(members))
+    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=fracture, localize=about.localize)
+    exported = {name: export_fracture(one, fracture) for name, one in zip(fracture.graphs, members, strict=True)}
     triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
     graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}
     parts = ManifestParts(
@@ -74,7 +78,7 @@ def write_fracture_bundle(
         precision=old.precision,
         labels={**old.labels, "types": TYPES, "mimics": MIMICS},
         preprocess=spec.to_manifest(),
-        parity={**{n: old.parity[n] for n in graphs}, "fracture": exported.parity},
+        parity={**{n: old.parity[n] for n in graphs}, **{n: graph.parity for n, graph in exported.items()}},
         calibration=triage.document(),
         thresholds={"map": point, "chosen_on": triage.chosen_on},
         training={
@@ -84,7 +88,7 @@ def write_fracture_bundle(
         },
     )
     card = about.card.replace("{chosen_on}", triage.chosen_on)
-    return write_bundle(folder, parts, {**graphs, "fracture": exported.onnx}, card)
+    return write_bundle(folder, parts, {**graphs, **{n: graph.onnx for n, graph in exported.items()}}, card)
 
 
 _NO_RULE = ConformalRule(None, None, ErrorLevels(), 0, 0)

@@ -188,9 +188,9 @@ def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
     inserted = [crop for crop in cut if crop is not None]
     codes = [_codes(crop) for crop in bare]
     for others in (broken, cut):
-        for own, other in zip(codes, others, strict=False):
+        for k, other in enumerate(others):
             if other is not None:
-                own |= np.where(_codes(other) & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
+                codes[k] = codes[k] | np.where(_codes(other) & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
     crops = [*bare, *broken, *inserted]
     codes += [_codes(crop) for crop in (*broken, *inserted)]
     twin = np.array([k < len(bare) and bool((c & TWIN_FRACTURE).any()) for k, c in enumerate(codes)])

@@ -13,7 +13,16 @@ from torch.nn import functional
 
 from cspine.domain import Vertebra
 from cspine.pipeline import FractureSpec, IntensitySpec, fracture_channels
-from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OTHER_FRACTURE, OWN_FRACTURE, TWIN_FRACTURE, TYPES, CropFile, load_crops
+from cspine.training.fracture_cases import (
+    LABEL_BITS,
+    MIMICS,
+    OTHER_FRACTURE,
+    OWN_FRACTURE,
+    TWIN_FRACTURE,
+    TYPES,
+    CropFile,
+    load_crops,
+)
 from cspine.training.fracture_net import FractureNet
 from cspine.training.loop import Batch
 from cspine.training.warp import rotation

@@ -5,7 +5,7 @@ is there.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,20 +64,24 @@ class FracturePhase:
     loop: LoopConfig
 
 
-def _phase(persons: float, shape: tuple[int, int, int], loop: LoopConfig) -> FracturePhase:
+def _phase(persons: float, shape: tuple[int, int, int], plan: FracturePlan, loop: LoopConfig) -> FracturePhase:
     small = shape != FracturePlan().shape
-    return FracturePhase(persons, FracturePlan(shape=shape, aimed=small), loop)
+    return FracturePhase(persons, replace(plan, shape=shape, aimed=small), loop)
 
 
+_SEEDS = 1000
 _PATCH, _CROP = (24, 48, 48), FracturePlan().shape
 _LOOP = LoopConfig(batch=16, threads=1, save_every=100, channels_last=False, freeze_norm=1.0, ema=0.99)
+_FIRST = FracturePlan(twins=0.0, moving=0.0)
 PHASES = (
-    _phase(0.2, _PATCH, replace(_LOOP, steps=500, learning_rate=3e-3)),
-    _phase(0.6, _PATCH, replace(_LOOP, steps=900, learning_rate=2e-3, seed=1)),
-    _phase(1.0, _PATCH, replace(_LOOP, steps=1000, learning_rate=2e-3, seed=2)),
-    _phase(1.0, _CROP, replace(_LOOP, steps=320, batch=6, learning_rate=1e-3, seed=3, freeze_norm=0.8)),
+    _phase(0.2, _PATCH, _FIRST, replace(_LOOP, steps=500, learning_rate=3e-3)),
+    _phase(0.6, _PATCH, _FIRST, replace(_LOOP, steps=900, learning_rate=2e-3, seed=1)),
+    _phase(1.0, _PATCH, _FIRST, replace(_LOOP, steps=1000, learning_rate=2e-3, seed=2)),
+    _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=3000, learning_rate=2e-3, seed=4)),
+    _phase(1.0, _CROP, FracturePlan(), replace(_LOOP, steps=400, batch=6, learning_rate=1e-3, seed=5, freeze_norm=0.8)),
 )
-"""What a break looks like is learned on small parts round breaks, six for the cost of a crop; then to judge a crop."""
+"""What a break looks like is learned on small parts round breaks, six for the cost of a crop; then what parts it from
+the same place unbroken; then to judge a crop."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ class FractureRecipe:
         Which crops are drawn.
     phases
         The training.
+    members
+        Networks that are trained, each from another start on other samples, and answer together.
+    mirrored
+        Whether each also answers for the mirrored crop.
     tuning
         Phantom studies for calibration and thresholds: cases of each anatomy, family A, persons that did not train.
     tuning_seed
@@ -104,6 +112,8 @@ class FractureRecipe:
     version: str = "3"
     cases: FractureCasePlan = field(default_factory=FractureCasePlan)
     phases: tuple[FracturePhase, ...] = PHASES
+    members: int = 1
+    mirrored: bool = False
     tuning: int = 30
     tuning_seed: int = 501
     localize: LocalizeSpec = field(default_factory=LocalizeSpec)
@@ -135,7 +145,11 @@ class FractureRecipe:
     @property
     def spec(self) -> FractureSpec:
         """Crop and map, as the pipeline makes them."""
-        return self.phases[-1].plan.fracture
+        return replace(self.phases[-1].plan.fracture, mirrored=self.mirrored)
+
+    def member(self, number: int) -> tuple[FracturePhase, ...]:
+        """Return the phases of one network; numbers from 0."""
+        return tuple(replace(p, loop=replace(p.loop, seed=p.loop.seed + _SEEDS * number)) for p in self.phases)
 
     @property
     def threads(self) -> int:
@@ -172,10 +186,11 @@ def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, s
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
     say(f"crops of {len(cases)} phantom persons")
-    network = train_phases(recipe, cases, run / "fracture", say)
-    untuned = _bundle(recipe, vertebrae, network, run / "bundle-untuned", None)
+    folders = [run / name for name in replace(recipe.spec, members=recipe.members).graphs]
+    members = [train_phases(recipe.member(k), cases, folder, say) for k, folder in enumerate(folders)]
+    untuned = _bundle(recipe, vertebrae, members, run / "bundle-untuned", None)
     tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
-    return _bundle(recipe, vertebrae, network, run / "bundle", tuned)
+    return _bundle(recipe, vertebrae, members, run / "bundle", tuned)
 
 
 def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
@@ -189,10 +204,10 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
     return tune(studies, recipe.localize, recipe.chosen_on, (recipe.level_errors, recipe.study_errors))
 
 
-def train_phases(recipe: FractureRecipe, cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
+def train_phases(phases: Sequence[FracturePhase], cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
     """Return the network that the phases make of stored crops."""
     network: nn.Module | None = None
-    for number, phase in enumerate(recipe.phases, start=1):
+    for number, phase in enumerate(phases, start=1):
         few = cases[: max(1, round(phase.persons * len(cases)))]
         network = train_phase(phase, FractureTask(few, phase.plan), run / f"phase-{number}", network, say)
     assert network is not None
@@ -215,7 +230,7 @@ def train_phase(phase: FracturePhase, task: FractureTask, run: Path, start: nn.M
 
 
 def _bundle(
-    recipe: FractureRecipe, vertebrae: ModelBundle, network: nn.Module, folder: Path, tuned: Tuned | None
+    recipe: FractureRecipe, vertebrae: ModelBundle, members: Sequence[nn.Module], folder: Path, tuned: Tuned | None
 ) -> ModelBundle:
     card = CARD.format(
         name=recipe.name,
@@ -229,7 +244,7 @@ def _bundle(
         chosen_on="{chosen_on}",
     )
     about = FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, document_of(recipe), card)
-    return write_fracture_bundle(folder, vertebrae, network, about, tuned)
+    return write_fracture_bundle(folder, vertebrae, members, about, tuned)
 
 
 def _words(phase: FracturePhase) -> str:

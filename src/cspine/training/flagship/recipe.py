@@ -56,6 +56,9 @@ class FlagshipRecipe:
         Which fractures those are.
     folds
         Of studies, grouped by patient; each is answered by a network that has not seen it.
+    ensemble
+        Whether the bundle holds the networks of all folds, which answer together, instead of one trained on everything.
+        Calibration is that of single networks: their mean is a little less sure than each.
     """
 
     name: str = "cspine-flagship"
@@ -75,6 +78,7 @@ class FlagshipRecipe:
     generated: float = 0.5
     mix: FractureMix = field(default_factory=lambda: FractureMix(study=1.0))
     folds: int = 5
+    ensemble: bool = False
     seed: int = 0
 
     def smaller(self, persons: int | None, steps: int | None, folds: int | None) -> "FlagshipRecipe":

@@ -115,29 +115,28 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
     studies = _read(recipe, root, say)
     vertebrae = adapted_vertebrae(recipe.adapt, studies.files, run / "vertebrae", start, say)
     crops = _crops(recipe, studies, vertebrae, run, say)
-    first = train_phases(recipe.phantoms, crops.persons, run / "phantoms", say)
+    first = train_phases(recipe.phantoms.phases, crops.persons, run / "phantoms", say)
     kept = replace(crops, persons=crops.persons[: round(recipe.phantom_share * len(crops.persons))])
     about = _about(recipe, studies, kept, vertebrae, root)
     scores: list[dict[str, TunedStudy]] = []
     networks: list[nn.Module] = []
     for k, held in enumerate(studies.folds):
         networks.append(_trained(recipe, kept.without(held), run / f"fold-{k}", first, say))
-        untuned = write_fracture_bundle(run / f"fold-{k}" / "bundle-untuned", vertebrae, networks[k], about, None)
+        untuned = write_fracture_bundle(run / f"fold-{k}" / "bundle-untuned", vertebrae, (networks[k],), about, None)
         scores.append(_scored(studies, held, Analyzer(untuned, threads=recipe.phantoms.threads), run / f"fold-{k}"))
         say(f"fold {k + 1} of {len(studies.folds)}: {len(scores[k])} of {len(held)} studies scored")
     answered: list[AnsweredSet] = []
     for k, held in enumerate(studies.folds):
         others = [study for j, of in enumerate(scores) if j != k for study in of.values()]
         tuned = _tuned(recipe, others, f"{len(others)} studies of the other folds of {root.name}")
-        bundle = write_fracture_bundle(run / f"fold-{k}" / "bundle", vertebrae, networks[k], about, tuned)
+        bundle = write_fracture_bundle(run / f"fold-{k}" / "bundle", vertebrae, (networks[k],), about, tuned)
         answered.append(_answered(studies, held, bundle, recipe.phantoms.threads, run / "evaluation"))
         say(f"fold {k + 1} of {len(studies.folds)}: {len(held)} studies answered")
     _write_page(answered, studies, root, about, run / "evaluation")
     every = [study for of in scores for study in of.values()]
     tuned = _tuned(recipe, every, f"{len(every)} studies of {root.name}, each scored by a network without it")
-    return write_fracture_bundle(
-        run / "bundle", vertebrae, _trained(recipe, kept.without(()), run / "all", first, say), about, tuned
-    )
+    members = networks if recipe.ensemble else (_trained(recipe, kept.without(()), run / "all", first, say),)
+    return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
 
 
 def _read(recipe: FlagshipRecipe, root: Path, say: Say) -> _Set:
