@@ -99,8 +99,12 @@ def answer(members: Sequence[Member], crops: np.ndarray, *, mirrored: bool) -> t
             answers.append((out["map"][..., ::-1] if turned else out["map"], out["heads"]))
     if len(answers) == 1:
         return answers[0]
-    maps, heads = (np.mean(some, axis=0, dtype=np.float32) for some in zip(*answers, strict=True))
-    return maps, heads
+    maps, heads = zip(*answers, strict=True)
+    return _mean(maps), _mean(heads)
+
+
+def _mean(answers: Sequence[np.ndarray]) -> np.ndarray:
+    return np.asarray(np.mean(answers, axis=0), dtype=np.float32)
 
 
 def is_judged(seen: RefinedVertebra, spec: RefineSpec) -> bool:
