@@ -1,14 +1,18 @@
 """Every seeded contradiction is found and named; clean data gives none."""
 
 import csv
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cspine.datasets import LabeledStudy, PlacedBox, SliceBox, StudyFiles, StudyLabels, with_level
 from cspine.datasets.audit import Kind, Suspicion, audit_set, audit_study
+from cspine.datasets.audit.thumbnails import thumbnail
 from cspine.domain import Box, ConfigError, LabelMap, Vertebra, Volume
 from tests.datasets.coded_trees import StudySpec, block, box_of, middle_slices, neck, write_tree
 
@@ -79,8 +83,24 @@ def test_a_mask_with_an_island_is_found_with_its_share():
 
     found = only(audit_study(study(labels=relabeled(island)), fractured()))
     assert (found.kind, found.level) == (Kind.ISLANDS, Vertebra.C4)
+    assert (found.slice_index, found.slice_number, found.mark) == (1, NUMBERS[1], Box((1, 2, 2), (2, 3, 5)))
     voxels = int((LABELS.labels == Vertebra.C4).sum())
-    assert found.message == f"C4: 3 voxels ({3 / (voxels + 3):.1%}) in 1 other pieces"
+    assert found.message == f"C4: 3 voxels ({3 / (voxels + 3):.1%}) in 1 other piece"
+
+
+def test_the_picture_of_an_island_frames_it_and_a_wrong_label_has_none():
+    def island(array: np.ndarray) -> None:
+        array[1, 2, 2:5] = Vertebra.C4
+
+    spoiled = study(labels=relabeled(island))
+    found = only(audit_study(spoiled, fractured()))
+    shown = Image.open(BytesIO(b64decode(thumbnail(spoiled, found).partition(",")[2]))).convert("L")
+    white = np.argwhere(np.asarray(shown)[:210] > 200) - 4  # without caption and rim
+    voxel_px = 240 / 15  # a margin of ten voxels round three, cut by the edge of the scan
+    assert white.min(axis=0) / voxel_px == pytest.approx([1, 1], abs=0.2)
+    assert white.max(axis=0) / voxel_px == pytest.approx([4, 6], abs=0.2)
+    labeled = only(audit_study(study(), fractured(Vertebra.C1, overall=False)))
+    assert thumbnail(study(), labeled) == ""
 
 
 def test_levels_out_of_order_are_found():

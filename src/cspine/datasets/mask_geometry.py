@@ -29,6 +29,8 @@ class LevelExtent:
     pieces, stray_voxels
         The largest piece and its islands; voxels of the latter. What else ends with the largest piece at the edge of
         the scan is no island: body and arch of one vertebra end apart.
+    stray
+        The largest island; ``None`` without one.
     """
 
     vertebra: Vertebra
@@ -40,6 +42,7 @@ class LevelExtent:
     cut: bool
     pieces: int
     stray_voxels: int
+    stray: Box | None = None
 
     @property
     def height_mm(self) -> float:
@@ -108,7 +111,7 @@ def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
     x, y, z = labels.grid.to_world(middle).tolist()
     faces = [[edge - 0.5, middle[1], middle[2]] for edge in (box.start_zyx[0], box.stop_zyx[0])]
     top, bottom = labels.grid.to_world(np.array(faces))[:, 2].tolist()
-    voxels = int(kept.sum())
+    voxels, stray = int(kept.sum()), Box.of_mask(largest_piece(islands)[0])
     return LevelExtent(
         vertebra=vertebra,
         voxels=voxels,
@@ -119,6 +122,7 @@ def _extent(labels: LabelMap, vertebra: Vertebra, around: Box) -> LevelExtent:
         cut=box.start_zyx[0] == 0 or box.stop_zyx[0] == labels.grid.shape[0],
         pieces=1 + count,
         stray_voxels=int(islands.sum()),
+        stray=None if stray is None else stray.shifted(around.start_zyx),
     )
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from cspine.datasets.audit.fit import MaskFit, fit_of
 from cspine.datasets.labeled_study import LabeledStudy, StudyLabels
 from cspine.datasets.mask_geometry import LevelExtent, level_extents
-from cspine.domain import CERVICAL, Vertebra
+from cspine.domain import CERVICAL, Box, Vertebra
 
 # A mask whose own frame lies off by more than this share of a slice or pixel was made for other slices.
 OFFSET_SHARE = 0.5
@@ -57,6 +57,8 @@ class Suspicion:
         Where; ``None`` where it concerns the whole study.
     slice_index
         The slice to show, counted from the head.
+    mark
+        What to look at, where it is no box of the set.
     score
         0 … 1 within its kind.
     message
@@ -70,6 +72,7 @@ class Suspicion:
     level: Vertebra | None = None
     slice_number: int | None = None
     slice_index: int | None = None
+    mark: Box | None = None
 
     @property
     def rank(self) -> float:
@@ -117,7 +120,9 @@ def _shift(e: Evidence) -> Iterator[Suspicion]:
     moved = grid.to_index(grid.to_world([0, 0, 0]) + e.study.mask_offset_mm)  # type: ignore[arg-type]  # array-like
     worst = float(abs(moved).max())
     if worst > OFFSET_SHARE:
-        text = "the mask's own frame lies {:.1f}, {:.1f}, {:.1f} slices, rows, columns off".format(*moved)
+        text = "the mask's own frame lies {:.1f}, {:.1f}, {:.1f} slices, rows, columns off".format(
+            *(moved.round(1) + 0.0)
+        )
         yield Suspicion(e.study.uid, Kind.SHIFT, text, worst / (1 + worst), slice_index=_middle(e))
     if e.fit is not None and not e.fit.reversed_fits_better and e.fit.shift:
         dice = f"(Dice {e.fit.best:.3f}) than as it is ({e.fit.straight:.3f})"
@@ -201,12 +206,13 @@ def _unplaced(e: Evidence) -> Iterator[Suspicion]:
 
 def _islands(e: Evidence) -> Iterator[Suspicion]:
     for extent in e.extents:
-        if extent.pieces > 1:
+        if extent.stray is not None:
             share = extent.stray_voxels / (extent.voxels + extent.stray_voxels)
-            stray = f"{extent.stray_voxels} voxels ({share:.1%}) in {extent.pieces - 1} other pieces"
-            text = f"{extent.vertebra.name}: {stray}"
-            where = _slice_of(e, extent.vertebra)
-            yield Suspicion(e.study.uid, Kind.ISLANDS, text, share, extent.vertebra, slice_index=where)
+            stray = f"{_counted(extent.stray_voxels, 'voxel')} ({share:.1%})"
+            text = f"{extent.vertebra.name}: {stray} in {_counted(extent.pieces - 1, 'other piece')}"
+            where = (extent.stray.start_zyx[0] + extent.stray.stop_zyx[0] - 1) // 2
+            number = e.study.numbers[where] if e.study.numbers else None
+            yield Suspicion(e.study.uid, Kind.ISLANDS, text, share, extent.vertebra, number, where, extent.stray)
 
 
 CHECKS: tuple[Callable[[Evidence], Iterator[Suspicion]], ...] = (
@@ -220,6 +226,10 @@ CHECKS: tuple[Callable[[Evidence], Iterator[Suspicion]], ...] = (
     _unplaced,
     _islands,
 )
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" + "s" * (count != 1)
 
 
 def _slice_of(e: Evidence, level: Vertebra) -> int | None:

@@ -15,11 +15,11 @@ from cspine.datasets.audit.thumbnails import thumbnail
 from cspine.datasets.labeled_study import LabeledStudy, StudyFiles, StudyLabels, read_study
 from cspine.datasets.study_pass import Report, Values, Work, over_studies
 from cspine.dicom import write_atomically
-from cspine.domain import ConfigError, Grid, InputError, Vertebra, Volume
-from cspine.report import templates_of
+from cspine.domain import CERVICAL, ConfigError, Grid, InputError, Vertebra, Volume
+from cspine.report import level_color, templates_of
 
 PAGE, TABLE, ANSWERS = "audit.html", "audit.csv", "answers"
-AUDIT_VERSION = 2
+AUDIT_VERSION = 3
 # Thumbnails of one kind in one study, and rows on the page; the CSV has everything.
 PICTURES_PER_KIND, ROWS_ON_PAGE = 3, 400
 COLUMNS = ("rank", "study", "kind", "level", "slice_number", "message")
@@ -75,7 +75,7 @@ def audit_set(
             pictures[suspicion] = values["picture"]
     ranked = tuple(sorted(found, key=lambda s: (-s.rank, s.uid, s.message)))
     write_atomically(out / TABLE, _csv(ranked).encode())
-    write_atomically(out / PAGE, _page(ranked, pictures, errors, len(studies)))
+    write_atomically(out / PAGE, _page(studies, ranked, pictures, errors))
     return Audited(out / PAGE, out / TABLE, ranked, len(studies), errors)
 
 
@@ -146,14 +146,19 @@ def _csv(ranked: Sequence[Suspicion]) -> str:
 
 
 def _page(
-    ranked: Sequence[Suspicion], pictures: Mapping[Suspicion, str], errors: Mapping[str, str], studies: int
+    studies: Sequence[StudyFiles],
+    ranked: Sequence[Suspicion],
+    pictures: Mapping[Suspicion, str],
+    errors: Mapping[str, str],
 ) -> bytes:
     counts = Counter(suspicion.kind for suspicion in ranked)
     page = _TEMPLATES.get_template("audit.html.jinja").render(
         rows=[(suspicion, pictures.get(suspicion, "")) for suspicion in ranked[:ROWS_ON_PAGE]],
         counts=[(kind.value, counts[kind]) for kind in sorted(WEIGHTS, key=lambda kind: -WEIGHTS[kind])],
         total=len(ranked),
-        studies=studies,
+        studies=len(studies),
+        data_set=studies[0].folder.absolute().parents[1].name,
+        levels=[(v.name, "rgb({}, {}, {})".format(*level_color(v))) for v in CERVICAL],
         touched=len({suspicion.uid for suspicion in ranked}),
         errors=errors,
         table=TABLE,
