@@ -1,6 +1,7 @@
 """Films show every slice once, in true proportions, with mask and boxes where the study has them."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,7 +12,6 @@ import pytest
 from cspine.datasets import LabeledStudy, PlacedBox
 from cspine.datasets.video import Overlay, VideoPlan, encode, frames, write_videos
 from cspine.domain import Box, ConfigError, Rejected, Vertebra
-from cspine.report import level_color
 from tests.datasets.coded_trees import block, neck
 
 VOLUME, LABELS = neck()
@@ -19,6 +19,7 @@ C4 = block(Vertebra.C4)
 MIDDLE = (C4.start_zyx[0] + C4.stop_zyx[0]) // 2
 BOX = PlacedBox(7, Box((MIDDLE, 20, 15), (MIDDLE + 1, 30, 35)), Vertebra.C4, Vertebra.C4)
 STUDY = LabeledStudy("2.25.9", VOLUME, tuple(range(1, VOLUME.grid.shape[0] + 1)), LABELS, (BOX,))
+AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
 PLAIN = LabeledStudy("2.25.9", VOLUME, STUDY.numbers)
 
 
@@ -48,16 +49,42 @@ def test_a_mask_colors_its_level_and_nothing_else():
     assert columns[-1] == pytest.approx(C4.stop_zyx[2] * 4, abs=4)
 
 
-@pytest.mark.parametrize(("plane", "at"), [("axial", MIDDLE), ("coronal", 25), ("sagittal", 25)])
-def test_a_box_is_framed_in_the_color_of_its_level_where_the_plane_cuts_it(plane: str, at: int):
-    color = np.array(level_color(Vertebra.C4))
+def framed(study: LabeledStudy, plane: str, k: int) -> tuple[int, int, int, int] | None:
+    """Return the voxels (first row, stop, first column, stop) inside the frame on one frame of a film."""
+    frame, empty = (
+        list(frames(shown, plane, Overlay(boxes=True), 208))[k] for shown in (study, replace(study, boxes=()))
+    )
+    hit = np.argwhere((frame != empty).any(axis=-1))
+    if hit.size == 0:
+        return None
+    scale = [new / old for new, old in zip(frame.shape[:2], np.delete(VOLUME.grid.shape, AXES[plane]), strict=True)]
+    low, high = (hit.min(axis=0) + 1) / scale, hit.max(axis=0) / scale
+    return round(low[0]), round(high[0]), round(low[1]), round(high[1])
 
-    def framed(k: int) -> bool:
-        frame = list(frames(STUDY, plane, Overlay(boxes=True), 208))[k]
-        return bool((frame == color).all(axis=-1).any())
 
-    assert framed(at)
-    assert not framed(at + 12)
+@pytest.mark.parametrize(
+    ("plane", "first", "last", "inside"),
+    [
+        ("axial", MIDDLE, MIDDLE, (20, 30, 15, 35)),
+        ("coronal", 20, 29, (MIDDLE, MIDDLE + 1, 15, 35)),
+        ("sagittal", 15, 34, (MIDDLE, MIDDLE + 1, 20, 30)),
+    ],
+)
+def test_a_box_is_framed_where_it_lies_on_every_slice_that_cuts_it_and_on_no_other(
+    plane: str, first: int, last: int, inside: tuple[int, int, int, int]
+):
+    assert [framed(STUDY, plane, k) for k in (first - 1, first, last, last + 1)] == [None, inside, inside, None]
+
+
+def test_boxes_of_neighboring_slices_are_outlined_together_from_the_side():
+    second = replace(BOX, box=Box((MIDDLE + 1, 22, 15), (MIDDLE + 2, 30, 35)))
+    frame = list(frames(replace(STUDY, boxes=(BOX, second)), "sagittal", Overlay(boxes=True), 208))[20]
+    rows_px, pixel_px = frame.shape[0] / VOLUME.grid.shape[0], frame.shape[1] / VOLUME.grid.shape[1]
+    white = (frame == 255).all(axis=-1)
+    assert not white[
+        round(MIDDLE * rows_px) : round((MIDDLE + 2) * rows_px), round(23 * pixel_px) : round(29 * pixel_px)
+    ].any()
+    assert framed(replace(STUDY, boxes=(BOX, second)), "sagittal", 20) == (MIDDLE, MIDDLE + 2, 20, 30)
 
 
 def test_gif_mp4_and_webm_hold_every_frame(tmp_path: Path):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from cspine.datasets.labeled_study import LabeledStudy
-from cspine.datasets.tiles import gray_tile, overlay_tile, with_frames
-from cspine.domain import Box, Grid
+from cspine.datasets.tiles import BOX_INK, gray_tile, overlay_tile
+from cspine.domain import Grid
 from cspine.report import BONE, Window
 
 # Plane → array axis that time runs along.
@@ -68,17 +69,30 @@ def _size(grid: Grid, axis: int, size_px: int) -> tuple[int, int]:
 
 
 def _boxed(pixels: np.ndarray, study: LabeledStudy, axis: int, k: int, pixel_px: float) -> np.ndarray:
-    """Draw the boxes that the plane cuts; across the slices a box is one slice high."""
+    """Outline the boxes that the plane cuts, in white: the colors of the levels are those of the mask.
+
+    Axial ones one by one. Across the slices a box is one slice high, and those of a level are outlined together: frames
+    of neighboring slices would hide the bone.
+    """
     rows_px = pixels.shape[0] / next(n for a, n in enumerate(study.volume.grid.shape) if a != axis)
-    kept = []
-    for placed in study.boxes:
+    held: dict[object, np.ndarray] = {}
+    for number, placed in enumerate(study.boxes):
         start, stop = placed.box.start_zyx, placed.box.stop_zyx
         if start[axis] <= k < stop[axis]:
             (top, left), (bottom, right) = _others(start, axis), _others(stop, axis)
-            low = (0, round(top * rows_px), round(left * pixel_px))
-            high = (1, max(low[1] + 1, round(bottom * rows_px)), max(low[2] + 1, round(right * pixel_px)))
-            kept.append((Box(low, high), placed.level))
-    return with_frames(pixels, kept, width=max(1, pixels.shape[1] // 300))
+            together = number if axis == 0 else placed.level
+            inside = held.setdefault(together, np.zeros(pixels.shape[:2], bool))
+            inside[_span(top, bottom, rows_px), _span(left, right, pixel_px)] = True
+    drawn, width = pixels.copy(), max(1, pixels.shape[1] // 300)
+    for inside in held.values():
+        drawn[ndimage.binary_dilation(inside, np.ones((3, 3), bool), iterations=width) & ~inside] = BOX_INK
+    return drawn
+
+
+def _span(start: int, stop: int, scale: float) -> slice:
+    """Return the pixels of voxels ``start <= k < stop``, one at least."""
+    first = round(start * scale)
+    return slice(first, max(first + 1, round(stop * scale)))
 
 
 def _others(corner: tuple[int, int, int], axis: int) -> tuple[int, int]:
