@@ -25,7 +25,7 @@ from cspine.datasets.images import (
     label_slices,
     look_preview,
 )
-from cspine.domain import CERVICAL, Box, ConfigError, Rejected, Vertebra
+from cspine.domain import CERVICAL, Box, ConfigError, LabelMap, Rejected, Vertebra
 from cspine.report import BONE, Window
 from tests.datasets.coded_trees import StudySpec, block, middle_slices, neck, write_tree
 
@@ -102,6 +102,39 @@ def test_a_slice_is_positive_for_the_level_whose_mask_holds_a_boxs_center():
     assert labels[k].source is LabelSource.BOX
     assert not labels[k].source.weak
     assert labels[k - 1].levels == (False,) * 7
+
+
+def canal(level: Vertebra, gap_px: int) -> tuple[int, Box]:
+    """Return a slice of a level and a box of 4 × 4 pixels there whose center lies so many pixels behind its mask."""
+    k, behind, left = middle_slices(level)[1], block(level).stop_zyx[1] - 1 + gap_px, block(level).start_zyx[2]
+    return k, Box((k, behind - 2, left), (k + 1, behind + 2, left + 4))
+
+
+def test_a_box_over_the_canal_counts_for_the_fractured_level_nearby():
+    k, box = canal(Vertebra.C4, 5)  # 12.5 mm
+    assert boxed(box).boxes[0].center_level is None
+    told = list(label_slices(boxed(box), fractured(Vertebra.C4, Vertebra.C6)))[k]
+    assert told.levels == tuple(v is Vertebra.C4 for v in CERVICAL)
+    assert told.source is LabelSource.BOX
+
+
+def test_of_two_fractured_levels_near_a_box_the_nearer_one_counts():
+    k, box = canal(Vertebra.C4, 4)
+    both = LABELS.labels.copy()
+    both[k, box.stop_zyx[1] + 2] = Vertebra.C5
+    study = replace(boxed(box), labels=LabelMap(LABELS.grid, both))
+    for levels, expected in (
+        ((Vertebra.C4, Vertebra.C5), Vertebra.C4),
+        ((Vertebra.C5,), Vertebra.C5),
+    ):
+        told = list(label_slices(study, fractured(*levels)))[k]
+        assert told.levels == tuple(v is expected for v in CERVICAL)
+
+
+@pytest.mark.parametrize(("gap_px", "levels"), [(7, (Vertebra.C4,)), (5, (Vertebra.C3,)), (5, ())])
+def test_a_box_too_far_from_a_fractured_level_counts_for_none(gap_px: int, levels: tuple[Vertebra, ...]):
+    k, box = canal(Vertebra.C4, gap_px)
+    assert list(label_slices(boxed(box), fractured(*levels)))[k].levels == (None,) * 7
 
 
 def test_a_box_with_its_center_outside_the_masks_leaves_the_levels_open():

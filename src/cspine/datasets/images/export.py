@@ -36,7 +36,7 @@ CLASSES = {True: "fracture", False: "normal"}
 FORMATS = {"jpeg": ".jpg", "png": ".png"}
 PARTS = ("train", "val")
 TRAIN_PERCENT = 80
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 PREVIEW_SLICES = 2
 
 

@@ -17,7 +17,7 @@ from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, stor
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES, LabelSet
 from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack
 
-STACK_VERSION = 1
+STACK_VERSION = 2
 UID = "StudyInstanceUID"
 LABELS = "train.csv"
 ARRAYS = tuple(f.name for f in fields(Stack) if f.type is np.ndarray or f.name == "mask")
