@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from cspine.domain import ConfigError
 from cspine.evaluation import delong, roc_auc
 from cspine.training.recipes.answers import Answered, StudyAnswers, write_answers
 from cspine.training.recipes.compare import compare_runs
-from cspine.training.recipes.compared import aligned, read_run
+from cspine.training.recipes.compared import ComparedRun, aligned, read_run
+from cspine.training.recipes.run_names import short_names
 
 STUDIES = tuple(f"1.2.{n}" for n in range(40))
 TRUTH = (np.random.default_rng(3).random((40, 3)) < 0.4).astype(np.float32)
@@ -63,6 +65,7 @@ def test_two_runs_are_paired_study_by_study_whatever_their_order(tmp_path: Path)
     bad = whole(tmp_path / "bad", 2, 3.0, np.random.default_rng(0).permutation(40))
     page = compare_runs([good, bad], tmp_path / "out", "cspine experiment compare").read_text()
     assert "PHANTOM: all 40 studies" in page
+    assert f"winner-2022, bad: {bad}; 40 studies" in page
     runs, gaps = rows_of(tmp_path / "out/studies.csv"), rows_of(tmp_path / "out/studies_differences.csv")
     assert [row["label"] for row in gaps] == ["overall", "C1", "C2", "all levels"]
     expected = delong(TRUTH[:, 0], noisy(1, 0.5)[:, 0], noisy(2, 3.0)[:, 0])
@@ -76,7 +79,7 @@ def test_two_runs_are_paired_study_by_study_whatever_their_order(tmp_path: Path)
     assert gaps[3]["p"] == ""
     answers = rows_of(tmp_path / "out/answers.csv")
     assert len(answers) == 40 * 3
-    assert float(answers[0][str(bad)]) == pytest.approx(noisy(2, 3.0)[0, 0], abs=1e-6)
+    assert float(answers[0]["winner-2022, bad"]) == pytest.approx(noisy(2, 3.0)[0, 0], abs=1e-6)
 
 
 def test_p_values_are_adjusted_for_the_number_of_pairs(tmp_path: Path) -> None:
@@ -111,6 +114,35 @@ def test_runs_with_folds_are_joined(tmp_path: Path) -> None:
     aligned([run.pooled(), read_run(whole(tmp_path / "once", 8, 1.0)).pooled()])
 
 
+def named(*runs: tuple[str, str, dict[str, object]]) -> tuple[str, ...]:
+    """Return the names of runs of which folder, recipe and settings are given."""
+    whole = ComparedRun("", "", {}, ("overall",), (), (), TRUTH, TRUTH, "top", "", "", "")
+    return short_names([replace(whole, name=f, recipe=r, settings=s) for f, r, s in runs])
+
+
+def test_a_run_is_called_by_its_recipe_and_by_what_sets_it_apart_from_others_of_it() -> None:
+    plain = {"variant": "b0", "fit.epochs": "5", "seed": "0"}
+    assert named(("a/x", "winner-2022", {}), ("b/x", "efficientnet-c1", plain)) == ("winner-2022", "efficientnet-c1")
+    two = named(
+        ("a", "efficientnet-c1", plain), ("b", "efficientnet-c1", plain | {"variant": "b3"}), ("c", "other", {})
+    )
+    assert two == ("efficientnet-c1, variant=b0", "efficientnet-c1, variant=b3", "other")
+    four = [plain | {"variant": v, "seed": s} for v in ("b0", "b3") for s in ("0", "1")]
+    assert named(*((str(k), "efficientnet-c1", values) for k, values in enumerate(four)))[3] == (
+        "efficientnet-c1, variant=b3, seed=1"
+    )
+
+
+def test_equal_settings_are_told_apart_by_the_end_of_the_folder() -> None:
+    empty: dict[str, object] = {}
+    runs = (("/data/one/run", "x", empty), ("/data/two/run", "x", empty))
+    assert named(*runs) == ("x, one/run", "x, two/run")
+    files = [("c", "x", {"weights": "/weights/mobile.npz"}), ("d", "x", {"weights": "none"})]
+    assert named(*files) == ("x, weights=mobile.npz", "x, weights=none")
+    older: tuple[str, str, dict[str, object]] = ("/data/two/run", "x", {"augment": "none"})
+    assert named(runs[0], older) == ("x, augment=default", "x, augment=none")
+
+
 def test_other_cases_other_questions_and_unfinished_runs_are_refused(tmp_path: Path) -> None:
     run = whole(tmp_path / "run", 1, 1.0)
     part = whole(tmp_path / "part", 1, 1.0, np.arange(37))
@@ -135,7 +167,7 @@ def test_the_command_marks_a_leaky_run(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["experiment", "compare", str(run), str(leaky), "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert f'<p class="alarm">{leaky}: LEAKY SPLIT (by image)' in (out / "index.html").read_text()
+    assert '<p class="alarm">x: LEAKY SPLIT (by image)' in (out / "index.html").read_text()
     missing = CliRunner().invoke(app, ["experiment", "compare", str(run), "--out", str(out)])
     assert missing.exit_code == 2
     assert "at least 2" in missing.stderr

@@ -4,6 +4,7 @@ Legend: N cases, D draws.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cspine.training.recipes.experiment_page import (
     PageTable,
     write_experiment,
 )
+from cspine.training.recipes.run_names import short_names
 
 LEAD = (
     "Finished runs on the same test cases. Differences are paired: each redraw of studies is the same for both runs. "
@@ -53,13 +55,14 @@ def compare_runs(folders: Sequence[Path], out: Path, command: str = "", origin: 
     if len(folders) < 2 or len(set(folders)) < len(folders):
         raise ConfigError(f"{len(set(folders))} different runs: a comparison needs at least 2, each once")
     runs = [read_run(folder) for folder in folders]
-    studies = aligned([run.pooled() for run in runs])
+    names = short_names(runs)
+    studies = _called(aligned([run.pooled() for run in runs]), names)
     sections = [_section("studies", "Studies", studies)]
-    slices = _slices(runs)
+    slices = _called(_slices(runs), names)
     if slices:
         sections.append(_section("cases", "Slices or images", slices))
     sections.append(_answers(studies))
-    marks = tuple(f"{run.name}: {run.mark}" for run in runs if run.mark)
+    marks = tuple(f"{name}: {run.mark}" for name, run in zip(names, runs, strict=True) if run.mark)
     origins = "; ".join(dict.fromkeys(filter(None, (*(run.origin for run in runs), origin))))
     page = ExperimentPage(
         "compare",
@@ -68,15 +71,19 @@ def compare_runs(folders: Sequence[Path], out: Path, command: str = "", origin: 
         PageOrigin(
             origins or "images of unknown origin", "; ".join(dict.fromkeys(run.split for run in runs)), marks, command
         ),
-        tuple(_fact(run) for run in runs),
+        tuple(_fact(name, run) for name, run in zip(names, runs, strict=True)),
         tuple(sections),
     )
     return write_experiment(page, out)
 
 
-def _fact(run: ComparedRun) -> str:
+def _called(runs: Sequence[ComparedRun], names: Sequence[str]) -> tuple[ComparedRun, ...]:
+    return tuple(replace(run, name=name) for run, name in zip(runs, names, strict=bool(runs)))
+
+
+def _fact(name: str, run: ComparedRun) -> str:
     unit = "studies" if run.by_study else f"slices or images of {len(set(run.studies))} studies, pooled ({run.pool})"
-    return f"{run.name}: {run.recipe}, {len(run.cases)} {unit}; {', '.join(run.labels)}; split: {run.split}"
+    return f"{name}: {run.name}; {len(run.cases)} {unit}; {', '.join(run.labels)}; split: {run.split}"
 
 
 def _slices(runs: Sequence[ComparedRun]) -> tuple[ComparedRun, ...]:

@@ -7,7 +7,7 @@ Legend: N cases, K labels.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,12 @@ class ComparedRun:
 
     Attributes
     ----------
+    name
+        The folder as it was given; `run_names.short_names` finds what pages call it.
     recipe
         Its name.
+    settings
+        Of the recipe: key, with dots, and value in words.
     labels
         K names.
     cases, studies
@@ -47,6 +51,7 @@ class ComparedRun:
 
     name: str
     recipe: str
+    settings: Mapping[str, str]
     labels: tuple[str, ...]
     cases: tuple[str, ...]
     studies: tuple[str, ...]
@@ -195,6 +200,7 @@ def _one(folder: Path, name: str) -> ComparedRun:
     return ComparedRun(
         name,
         str(document.get("recipe")),
+        dict(_flat(document.get("config", {}))),
         tuple(CALLED.get(label, label) for label in labels),
         cases,
         test.studies,
@@ -205,6 +211,15 @@ def _one(folder: Path, name: str) -> ComparedRun:
         mark=str(told.get("mark", "")),
         origin=str(told.get("origin", "")),
     )
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the settings of a config, as ``--set`` takes them."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _images(path: Path) -> list[dict[str, str]] | None:
