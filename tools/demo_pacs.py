@@ -130,7 +130,7 @@ def _program(name: str) -> str | None:
 def running(folder: Path, bundle: Path | None) -> Iterator[Site]:
     """Run Orthanc, the bridge and the service while the block runs."""
     ports = Ports(*(free_port(wanted) for wanted in (8042, 4242, 8600, 11112)))
-    with _archive(folder, ports) as (archive, password):
+    with archive(folder, ports) as (store, password):
         print(f"Orthanc is up: {ports.archive_web} (web), {ports.archive_dimse} (DICOM), this machine only", flush=True)
         access = folder / "access.toml"
         access.write_text(f'user = "{USER}"\npassword = "{password}"\n')
@@ -143,11 +143,11 @@ def running(folder: Path, bundle: Path | None) -> Iterator[Site]:
             "send_access": "access.toml",
         } | ({} if bundle is None else {"bundle": str(bundle.resolve())})
         with serving(folder, settings, password) as service:
-            yield Site(ports, service, archive)
+            yield Site(ports, service, store)
 
 
 @contextmanager
-def _archive(folder: Path, ports: Ports) -> Iterator[tuple[DicomWebStore, str]]:
+def archive(folder: Path, ports: Ports) -> Iterator[tuple[DicomWebStore, str]]:
     """Yield the archive and the password of `USER` in it."""
     password = secrets.token_urlsafe(12)
     (folder / "pass-on.lua").write_text(PASS_ON)

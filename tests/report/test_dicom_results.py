@@ -16,6 +16,8 @@ from cspine.dicom import VERTEBRA_CODES, SliceRef
 from cspine.domain import (
     CERVICAL,
     Analysis,
+    AxisOrder,
+    Box,
     Decision,
     Grid,
     LabelMap,
@@ -36,6 +38,7 @@ from tests.report.builders import (
     series,
 )
 
+_HEAD_LAST = AxisOrder((0, 1, 2), (True, False, False))
 EIGHT = [
     np.diag(signs) @ np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     for signs in product((1.0, -1.0), repeat=3)
@@ -138,6 +141,18 @@ def test_a_segmentation_off_its_place_is_noticed():
     wrong[0, 0, 0] = 7
     with pytest.raises(RenderError, match="1 voxels differ"):
         check_segments(document, wrong, source)
+
+
+@pytest.mark.parametrize("kind", ["seg", "fracture-seg", "sr", "html", "json"])
+def test_an_analysis_on_another_grid_than_the_source_is_refused_before_anything_is_written(kind: str):
+    """Upside down it would pass every check that reads arrays alone."""
+    made, source = _with_map()
+    turned = Grid(made.labels.grid.shape, made.labels.grid.reordered(_HEAD_LAST).affine)
+    with pytest.raises(RenderError, match=r"the label map lies up to 15[0-9.]+ mm off .*; limit 0\.5 mm"):
+        render(replace(made, labels=LabelMap(turned, made.labels.labels[::-1])), source, kind, {})
+    assert made.fracture_map is not None
+    with pytest.raises(RenderError, match="the fracture map has shape"):
+        render(replace(made, fracture_map=made.fracture_map.crop(Box((1, 0, 0), turned.shape))), source, kind, {})
 
 
 def test_frames_of_a_multi_frame_image_are_referred_to_as_frames():

@@ -12,8 +12,7 @@ from pydicom import Dataset
 
 from cspine.dicom import LoadedSeries
 from cspine.domain import Grid, RenderError
-
-LIMIT_MM = 0.5
+from cspine.report.place import LIMIT_MM
 
 
 def check_segments(document: bytes, masks: np.ndarray, source: LoadedSeries) -> None:

@@ -9,7 +9,7 @@ from pydicom import Dataset
 from cspine.dicom import LoadedSeries
 from cspine.domain import Findings, RenderError, WorldBox
 from cspine.report.locate import image_region
-from cspine.report.readback import LIMIT_MM
+from cspine.report.place import LIMIT_MM
 
 
 def box_outline_lps_mm(box: WorldBox) -> np.ndarray:

@@ -11,6 +11,7 @@ from cspine.domain import Analysis, RenderError, UnsupportedSeries
 from cspine.report.document import findings_json
 from cspine.report.html import render_html
 from cspine.report.pdf import render_pdf
+from cspine.report.place import check_on_source
 from cspine.report.possible import no_fracture, no_images, no_study, no_vertebra
 
 Render = Callable[[Analysis, LoadedSeries, Mapping[str, float]], bytes]
@@ -89,8 +90,9 @@ def render(analysis: Analysis, source: LoadedSeries, kind: str, timings_s: Mappi
     Raises
     ------
     RenderError
-        Unknown kind, or the document could not be made.
+        Unknown kind, the analysis does not lie on the source, or the document could not be made.
     """
+    check_on_source(analysis, source)
     return renderer(kind).render(analysis, source, timings_s)
 
 
