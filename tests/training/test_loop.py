@@ -1,6 +1,8 @@
 """The loop: it learns, it resumes to the same weights, it skips what is not finite, it refuses another's checkpoint."""
 
+import errno
 import json
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from cspine.domain import ConfigError
+from cspine.domain import ConfigError, StoreError
 from cspine.training import LoopConfig, fit, rate_at
 from cspine.training.loop import Batch
 
@@ -57,6 +59,25 @@ def test_a_broken_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
         fit(Doubling(stop_at=17), CONFIG, tmp_path / "broken")
     resumed = fit(Doubling(), CONFIG, tmp_path / "broken")
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"device 'quantum' cannot be used here .*; use auto or cpu"):
+        fit(Doubling(), CONFIG, tmp_path, device="quantum")
+
+
+def test_a_checkpoint_that_cannot_be_written_or_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ConfigError, match="not a checkpoint"):
+        fit(Doubling(), CONFIG, tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="no space left"):
+        fit(Doubling(), CONFIG, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir() if path.name != "log.jsonl"] == []
+
+
+def full(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ Sample `i` of a run is a pure function of (seed, i), the learning rate of the st
 optimizer and the step number needs to be saved.
 """
 
+import io
 import json
 import math
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
 from cspine.training.child_signals import loader_signals
 
@@ -87,22 +90,32 @@ def rate_at(step: int, config: LoopConfig) -> float:
 
 
 def fit(
-    task: Task, config: LoopConfig, run: Path, start: nn.Module | None = None, report: Report | None = None
+    task: Task,
+    config: LoopConfig,
+    run: Path,
+    start: nn.Module | None = None,
+    report: Report | None = None,
+    *,
+    device: str = "auto",
 ) -> nn.Module:
-    """Train to the end, from `run`'s checkpoint when there is one, and return the averaged network.
+    """Train to the end, from `run`'s checkpoint when there is one, and return the averaged network, on the CPU.
 
     Parameters
     ----------
     start
         A network to begin from (fine-tuning); ignored when a checkpoint exists.
+    device
+        auto, cpu, cuda or mps.
 
     Raises
     ------
     ConfigError
-        The checkpoint belongs to another configuration.
+        The checkpoint belongs to another configuration or is damaged, or there is no such device.
+    StoreError
+        The run folder cannot be written, or the disk is full.
     """
     torch.set_num_threads(config.threads)
-    fabric = lightning.Fabric(accelerator="auto", devices=1)
+    fabric = _fabric(device)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
@@ -132,6 +145,26 @@ def fit(
             state.save(run / "checkpoint.pt", config, number + 1)
     averaged: nn.Module = average.module.to("cpu")
     return averaged.eval()
+
+
+def device_named(device: str) -> torch.device:
+    """Return where auto, cpu, cuda or mps computes here.
+
+    Raises
+    ------
+    ConfigError
+        There is no such device.
+    """
+    found: torch.device = _fabric(device).device
+    return found
+
+
+def _fabric(device: str) -> lightning.Fabric:
+    try:
+        return lightning.Fabric(accelerator=device, devices=1)
+    except (RuntimeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(f"device {device!r} cannot be used here ({first}); use auto or cpu") from error
 
 
 def _step(
@@ -198,7 +231,7 @@ class _State:
     optimizer: torch.optim.Optimizer
 
     def save(self, path: Path, config: LoopConfig, step: int) -> None:
-        partial = path.with_suffix(".partial")
+        content = io.BytesIO()
         torch.save(
             {
                 "step": step,
@@ -207,15 +240,18 @@ class _State:
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             },
-            partial,
+            content,
         )
-        partial.rename(path)
+        write_atomically(path, content.getvalue())
 
     def load(self, path: Path, config: LoopConfig) -> int:
         """Return the step to go on from."""
         if not path.exists():
             return 0
-        saved = torch.load(path, weights_only=True)
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise ConfigError(f"{path}: not a checkpoint ({type(error).__name__}); delete it to begin anew") from error
         fixed = {"steps", "batch", "seed", "learning_rate"}
         odd = [k for k in sorted(fixed) if saved["config"].get(k) != getattr(config, k)]
         if odd:

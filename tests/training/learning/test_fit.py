@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cspine.domain import ConfigError, StoreError, TrainingStopped
-from cspine.training.learning import FitConfig, Fitted, Hardware, Problem, Schedule, fit
+from cspine.training.learning import FitConfig, Fitted, Hardware, Problem, Schedule, fit, predict
 from cspine.training.learning.checkpoint import load_checkpoint
 from cspine.training.learning.trouble import memory_advice
 from cspine.training.state_files import load_state
@@ -115,6 +115,34 @@ def test_a_full_disk_is_a_store_error(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match=r"(?i)space|full"):
         run(CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))],
+)
+def test_training_validation_and_test_run_on_the_device_that_was_asked_for(tmp_path: Path, device: str) -> None:
+    hardware = replace(QUICK, device=device)
+    seen: list[tuple[bool, str, str]] = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = network()
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append((self.training, image.device.type, next(self.parameters()).device.type))
+            answer: torch.Tensor = self.body(image)
+            return answer
+
+    fitted = fit(Problem(Watched(), Bright(), Bright(8, seed=1), {}), CONFIG, tmp_path, hardware)
+    during = len(seen)
+    found = predict(fitted.network, Bright(8, seed=2), fitted.loss, CONFIG.batch, hardware)
+    assert {training for training, *_ in seen[:during]} == {True, False}
+    assert {training for training, *_ in seen[during:]} == {False}
+    assert {place for _, *places in seen for place in places} == {device}
+    assert found.probabilities.device.type == "cpu"
+    assert load_state(tmp_path / "network.safetensors")["body.0.weight"].device.type == "cpu"
 
 
 def test_early_stopping_ends_a_run_whose_validation_loss_does_not_fall(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network after its fit, on the CPU in evaluation mode, with its curve."""
+    """A network after its fit, in evaluation mode on the device where it learned, with its curve."""
 
     network: nn.Module
     history: tuple[EpochRow, ...]
@@ -282,7 +282,7 @@ class _Session:
 
     def finish(self) -> Fitted:
         """Return the kept weights and write them."""
-        network = self._kept().to("cpu")
+        network = self._kept()
         if self.config.keep == "best":
             network.load_state_dict(load_state(self.run / BEST))
         for parameter in network.parameters():

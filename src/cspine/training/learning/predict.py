@@ -23,7 +23,7 @@ class Predicted:
 def predict(
     network: nn.Module, samples: Samples, loss: Loss, batch: int, hardware: Hardware | None = None
 ) -> Predicted:
-    """Return what a network says of every plain sample; its mode is as before afterwards."""
+    """Return what a network says of every plain sample, where it lies; its mode is as before afterwards."""
     hardware = hardware or Hardware()
     device = next(network.parameters()).device
     kind = {"bf16": torch.bfloat16, "f16": torch.float16}.get(hardware.precision)

@@ -11,6 +11,7 @@ from cspine.datasets import LabeledStudy, VideoPlan, open_or_make_index, read_st
 from cspine.domain import CERVICAL, ConfigError, LabelMap
 from cspine.evaluation import Estimate, bootstrap_ci
 from cspine.report import BONE
+from cspine.training.learning import Hardware
 from cspine.training.recipes.experiment_page import Cell, PagePicture, PageSection, PageTable
 from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.slice_pictures import ShownSlice, draw_slices
@@ -98,7 +99,7 @@ def divided(masked: Sequence[str], groups: Mapping[str, int], read: Callable[[st
     return Segmented(*sides)
 
 
-def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, say: Say) -> SegmentationResult:
+def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, hardware: Hardware, say: Say) -> SegmentationResult:
     """Train the U-Net, measure it on the studies held out, and film the first of them.
 
     Raises
@@ -114,7 +115,7 @@ def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, say: Say) ->
         study = read()
         assert study.labels is not None
         necks.append(make_neck(uid, study.volume, study.labels, plan.spacing_mm))
-    network = train_unet(plan, necks, run, say)
+    network = train_unet(plan, necks, run, hardware, say)
     dice: dict[str, dict[str, float]] = {}
     stills: list[ShownSlice] = []
     film: Path | None = None

@@ -122,7 +122,7 @@ def experiment_on(
         folds[name] = run_folds_study_multilabel(one, stacks, recipe.folds, folder, hardware=hardware, say=say)
     segmentation = None
     if segmented is not None:
-        segmentation = run_segmentation(recipe.unet, segmented, out / "runs" / "unet", say)
+        segmentation = run_segmentation(recipe.unet, segmented, out / "runs" / "unet", hardware, say)
     return MultilabelExperiment(recipe, stacks, runs, folds, segmentation)
 
 

@@ -20,9 +20,9 @@ from cspine.dicom import write_atomically
 from cspine.domain import CERVICAL, Grid, LabelMap, Volume, resample, resample_labels
 from cspine.evaluation import dice
 from cspine.pipeline import IntensitySpec, normalize
-from cspine.training.learning import segmentation_loss
+from cspine.training.learning import Hardware, segmentation_loss
 from cspine.training.learning.losses import Compute
-from cspine.training.loop import Batch, fit
+from cspine.training.loop import Batch, device_named, fit
 from cspine.training.recipes.run_folder import Say, remember
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.state_files import load_state, save_state
@@ -97,7 +97,7 @@ def make_neck(uid: str, volume: Volume, labels: LabelMap, spacing_mm: float) -> 
     return Neck(uid, grid, hu, _cervical(resample_labels(labels.labels, labels.grid, grid)))
 
 
-def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, say: Say) -> nn.Module:
+def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, hardware: Hardware, say: Say) -> nn.Module:
     """Train from where an earlier run stopped, or read the finished network.
 
     Raises
@@ -109,7 +109,7 @@ def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, say: Say) -> nn
     network = make_unet(plan)
     if (run / NETWORK_FILE).exists():
         network.load_state_dict(load_state(run / NETWORK_FILE))
-        return network.eval()
+        return network.to(device_named(hardware.device)).eval()
     task = UnetTask(tuple(necks), plan, segmentation_loss())
     told = max(plan.fit.log_every, plan.fit.steps // 10)
 
@@ -117,9 +117,9 @@ def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, say: Say) -> nn
         if step % told < plan.fit.log_every:
             say(f"U-Net step {step}/{plan.fit.steps}: loss {means['loss']:.4f}")
 
-    trained = fit(task, plan.fit, run, report=report)
+    trained = fit(task, plan.fit, run, report=report, device=hardware.device)
     save_state(trained.state_dict(), run / NETWORK_FILE)
-    return trained
+    return trained.to(device_named(hardware.device))
 
 
 def segment(network: nn.Module, plan: UnetPlan, volume: Volume) -> LabelMap:
@@ -154,7 +154,8 @@ def _classes(network: nn.Module, hu: np.ndarray) -> np.ndarray:
     wide = [(0, -n % MULTIPLE) for n in hu.shape]
     ct = normalize(np.pad(hu, wide, constant_values=AIR_HU), INTENSITY)
     with torch.no_grad():
-        classes = network(torch.from_numpy(ct)[None, None]).argmax(dim=1)[0].numpy()
+        device = next(network.parameters()).device
+        classes = network(torch.from_numpy(ct)[None, None].to(device)).argmax(dim=1)[0].cpu().numpy()
     kept: np.ndarray = classes[tuple(slice(0, n) for n in hu.shape)]
     return kept
 

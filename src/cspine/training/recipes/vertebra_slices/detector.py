@@ -173,12 +173,13 @@ def decode(out: torch.Tensor, plan: DetectorPlan) -> list[FoundBoxes]:
 
 
 def detect_boxes(network: nn.Module, samples: SliceSamples, plan: DetectorPlan) -> list[FoundBoxes]:
-    """Return the boxes of every sample."""
+    """Return the boxes of every sample; the network works where it lies."""
     found: list[FoundBoxes] = []
+    device = next(network.parameters()).device
     with torch.no_grad():
         for first in range(0, len(samples.labels), plan.fit.batch):
             numbers = range(first, min(first + plan.fit.batch, len(samples.labels)))
-            found += decode(network(torch.stack([samples.plain(n) for n in numbers])), plan)
+            found += decode(network(torch.stack([samples.plain(n) for n in numbers]).to(device)).cpu(), plan)
     return found
 
 

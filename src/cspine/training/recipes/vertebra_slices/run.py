@@ -15,7 +15,7 @@ from cspine.dicom import write_atomically
 from cspine.domain import NoImages
 from cspine.training.backbones import Start
 from cspine.training.learning import Hardware
-from cspine.training.loop import Report, fit
+from cspine.training.loop import Report, device_named, fit
 from cspine.training.recipes.answers import Answered, write_answers
 from cspine.training.recipes.classifier_run import (
     ClassifierRun,
@@ -103,7 +103,7 @@ def run_task(
     if recipe.task == "forest":
         return run_forest(recipe, parts, run, document, say)
     if recipe.task == "boxes":
-        return run_boxes(recipe, parts, run, document, say)
+        return run_boxes(recipe, parts, run, document, hardware=hardware, say=say)
     return train_classifier(network_of(recipe), parts, run, document, hardware=hardware, say=say)
 
 
@@ -181,7 +181,9 @@ def run_forest(recipe: VertebraSlices, parts: LabeledParts, run: Path, document:
     return ForestRun(test, seconds, len(refs))
 
 
-def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> BoxRun:
+def run_boxes(
+    recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], *, hardware: Hardware, say: Say
+) -> BoxRun:
     """Train the detector, or read the finished one, and find boxes on the test part."""
     remember(run, {**document, "data": parts.stacks.digest, "split": parts.kind})
     plan, began = recipe.detector, time.monotonic()
@@ -194,9 +196,10 @@ def run_boxes(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: 
         network.load_state_dict(load_state(path))
         trained: torch.nn.Module = network.eval()
     else:
-        trained = fit(BoxTask(samples[0], boxes, plan, network), plan.fit, run, report=_reporter(recipe, say))
+        task, report = BoxTask(samples[0], boxes, plan, network), _reporter(recipe, say)
+        trained = fit(task, plan.fit, run, report=report, device=hardware.device)
         save_state(trained.state_dict(), path)
-    found = detect_boxes(trained, samples[1], plan)
+    found = detect_boxes(trained.to(device_named(hardware.device)), samples[1], plan)
     truth = sample_boxes(samples[1], size=plan.image_size)
     result = BoxRun(parts, samples[1], truth, found, plan.image_size, time.monotonic() - began)
     rows = [

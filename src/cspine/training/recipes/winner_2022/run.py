@@ -205,14 +205,14 @@ def _features(
     network: VertebraNet, crops: CropSet, start: Start, recipe: Winner2022, path: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return features (studies, 7 × Z, F + 1), kept in a file, and the first model's answer to each slice."""
-    count = recipe.crops.slices
+    count, device = recipe.crops.slices, next(network.parameters()).device
     found: np.ndarray | None = None
     slices = np.full((len(crops.crops), LEVELS * count), np.nan, np.float32)
     for study, one in enumerate(crops.crops):
         own = VertebraSamples(crops, vertebra_refs(crops, [study]), start, recipe.mask_channel)
         with torch.no_grad():
-            known = network.features(torch.stack([own.plain(k) for k in range(len(one.levels))]))
-            answers = torch.sigmoid(network.per_slice(known)).numpy()
+            known = network.features(torch.stack([own.plain(k) for k in range(len(one.levels))]).to(device))
+            answers, known = torch.sigmoid(network.per_slice(known)).cpu().numpy(), known.cpu()
         if found is None:
             found = np.zeros((len(crops.crops), LEVELS * count, known.shape[-1] + 1), np.float16)
         for place, level in enumerate(one.levels.tolist()):
