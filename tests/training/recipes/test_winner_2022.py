@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cspine.datasets import AugmentRange, from_mask, sample_augmentation
+from cspine.datasets import AugmentRange, LabeledStudy, PhantomPlan, Size, from_mask, sample_augmentation
 from cspine.domain import ConfigError, NoImages
+from cspine.evaluation import dice
+from cspine.phantom import make_case
 from cspine.training.backbones import HeadPlan, Start, build_classifier
 from cspine.training.learning import FitConfig, Hardware, LossPlan
 from cspine.training.recipes.study_scores import level_auc, level_auc_gain
@@ -28,6 +30,7 @@ from cspine.training.recipes.winner_2022 import (
     widened,
     write_winner_2022,
 )
+from cspine.training.recipes.winner_2022.crops import vertebra_finder
 from cspine.training.recipes.winner_2022.samples import VertebraSamples, vertebra_refs
 from cspine.training.stacks import StackSet, fold_parts
 from tests.training.stacks.toy_stacks import toy_broken, toy_stack, toy_study
@@ -79,6 +82,22 @@ def test_a_crop_stands_at_its_vertebra_between_its_neighbors() -> None:
     assert (made.pixels[3, :, 0] != made.pixels[3, :, 2]).any()
     alone = crop_study(study, from_mask, replace(CROPS, neighbors=0))
     np.testing.assert_array_equal(alone.pixels[:, :, 0], made.pixels[:, :, 1])
+
+
+@pytest.mark.slow  # 9 s: a phantom, and the vertebra stage of the shipped bundle on it
+def test_vertebrae_of_a_study_without_a_mask_come_from_the_shipped_bundle() -> None:
+    case = make_case(PhantomPlan(studies=1, seed=3, size=Size.SMALL).spec(0), threads=1)
+    bare = LabeledStudy("1.2.3", case.volume, tuple(range(1, case.volume.grid.shape[0] + 1)))
+    finder, _ = vertebra_finder(replace(RECIPE, vertebrae="both"))
+    found, labels = finder(bare)
+    assert labels is not None
+    assert {one.vertebra.name for one in found} >= {"C3", "C4", "C5", "C6", "C7"}  # C2 is cut by the edge of the scan
+    for one in found:
+        assert dice(labels.labels == one.vertebra, case.labels.labels == one.vertebra) > 0.6
+    made = crop_study(bare, lambda study: (found, labels), CROPS)
+    assert made.levels.tolist() == [one.vertebra - 1 for one in found]
+    assert made.mask.any(axis=(2, 3)).all()
+    assert len(crop_study(bare, from_mask, CROPS).levels) == 0
 
 
 def test_studies_without_vertebrae_are_left_out_and_an_empty_set_is_refused(crops: CropSet) -> None:

@@ -94,7 +94,7 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
     """
     stacks = read_stacks(order.data, GROUPED_BY, cache=order.cache, say=order.say)
     wanted = {stack.uid for stack in stacks.stacks}
-    finder, found_by = _finder(recipe)
+    finder, found_by = vertebra_finder(recipe)
     about = {"version": CROPS_VERSION, "crops": asdict(recipe.crops), "found_by": found_by}
     kept_in = None if order.cache is None else order.cache / kept_name(about, recipe.crops.size)
     made: dict[str, StudyCrops] = {}
@@ -118,6 +118,22 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
             _, arrays = open_arrays(kept_in, answer.values, ARRAYS, ("pixels", "mask"))
             made[answer.files.uid] = StudyCrops(answer.files.uid, **arrays)
     return crop_set(stacks, made, order.say)
+
+
+def vertebra_finder(recipe: Winner2022) -> tuple[VertebraFinder, str]:
+    """Return what finds vertebrae, and its name.
+
+    Raises
+    ------
+    BundleError
+        The bundle cannot be used.
+    """
+    if recipe.vertebrae == "mask":
+        return from_mask, "mask"
+    bundle = load_bundle(Path(recipe.bundle) if recipe.bundle else default_bundle_path())
+    analyzer = Analyzer(bundle, threads=1)
+    make = {"bundle": from_network, "both": from_mask_or_network}[recipe.vertebrae]
+    return make(analyzer), f"{recipe.vertebrae} {bundle.id}"
 
 
 def crop_set(stacks: StackSet, made: dict[str, StudyCrops], say: Callable[[str], None]) -> CropSet:
@@ -156,13 +172,3 @@ def crop_study(study: LabeledStudy, finder: VertebraFinder, plan: CropPlan) -> S
             mask[number] = resample_labels(labels.labels, labels.grid, grid) == one.vertebra
     levels = np.array([CERVICAL.index(one.vertebra) for one in found], np.uint8)
     return StudyCrops(study.uid, levels, pixels, mask)
-
-
-def _finder(recipe: Winner2022) -> tuple[VertebraFinder, str]:
-    """Return what finds vertebrae, and its name."""
-    if recipe.vertebrae == "mask":
-        return from_mask, "mask"
-    bundle = load_bundle(Path(recipe.bundle) if recipe.bundle else default_bundle_path())
-    analyzer = Analyzer(bundle, threads=1)
-    make = {"bundle": from_network, "both": from_mask_or_network}[recipe.vertebrae]
-    return make(analyzer), f"{recipe.vertebrae} {bundle.id}"
