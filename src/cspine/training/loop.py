@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
 from cspine.training.child_signals import loader_signals
+from cspine.training.devices import fabric_on
 
 Batch = dict[str, torch.Tensor]
 Report = Callable[[int, dict[str, float]], None]
@@ -115,7 +116,7 @@ def fit(
         The run folder cannot be written, or the disk is full.
     """
     torch.set_num_threads(config.threads)
-    fabric = _fabric(device)
+    fabric = fabric_on(device, devices=1)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
@@ -145,26 +146,6 @@ def fit(
             state.save(run / "checkpoint.pt", config, number + 1)
     averaged: nn.Module = average.module.to("cpu")
     return averaged.eval()
-
-
-def device_named(device: str) -> torch.device:
-    """Return where auto, cpu, cuda or mps computes here.
-
-    Raises
-    ------
-    ConfigError
-        There is no such device.
-    """
-    found: torch.device = _fabric(device).device
-    return found
-
-
-def _fabric(device: str) -> lightning.Fabric:
-    try:
-        return lightning.Fabric(accelerator=device, devices=1)
-    except (RuntimeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"device {device!r} cannot be used here ({first}); use auto or cpu") from error
 
 
 def _step(

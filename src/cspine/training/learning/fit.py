@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from cspine.domain import ConfigError
+from cspine.training.devices import fabric_on
 from cspine.training.learning.checkpoint import load_checkpoint, save_checkpoint
 from cspine.training.learning.config import PRECISIONS, FitConfig, Hardware
 from cspine.training.learning.consistency import Unlabeled, consistency_loss, consistency_weight
@@ -117,16 +118,8 @@ def make_fabric(hardware: Hardware) -> lightning.Fabric:
     """
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     several: dict[str, Any] = {"strategy": "ddp", "num_nodes": world // local} if world > 1 else {}
-    try:
-        fabric = lightning.Fabric(
-            accelerator=hardware.device, devices=local, precision=PRECISIONS[hardware.precision], **several
-        )
-        if world > 1:
-            fabric.launch()
-    except (RuntimeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"device {hardware.device!r} cannot be used here ({first}); use auto or cpu") from error
-    return fabric
+    precision = PRECISIONS[hardware.precision]
+    return fabric_on(hardware.device, joined=world > 1, devices=local, precision=precision, **several)
 
 
 class _Session:

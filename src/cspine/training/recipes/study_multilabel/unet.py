@@ -20,9 +20,10 @@ from cspine.dicom import write_atomically
 from cspine.domain import CERVICAL, Grid, LabelMap, Volume, resample, resample_labels
 from cspine.evaluation import dice
 from cspine.pipeline import IntensitySpec, normalize
+from cspine.training.devices import device_named
 from cspine.training.learning import Hardware, segmentation_loss
 from cspine.training.learning.losses import Compute
-from cspine.training.loop import Batch, device_named, fit
+from cspine.training.loop import Batch, fit
 from cspine.training.recipes.run_folder import Say, remember
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.state_files import load_state, save_state

@@ -14,8 +14,9 @@ from cspine.datasets import window_named
 from cspine.dicom import write_atomically
 from cspine.domain import NoImages
 from cspine.training.backbones import Start
+from cspine.training.devices import device_named
 from cspine.training.learning import Hardware
-from cspine.training.loop import Report, device_named, fit
+from cspine.training.loop import Report, fit
 from cspine.training.recipes.answers import Answered, write_answers
 from cspine.training.recipes.classifier_run import (
     ClassifierRun,
