@@ -111,6 +111,19 @@ _BOTH: dict[str, tuple[Any, Any]] = {
 }
 _TRAIN: dict[str, tuple[Any, Any]] = {
     "folds": (Annotated[int, typer.Option("--folds", min=0, help="One network per fold; 0 takes one split.")], 0),
+    "split": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--split", metavar="FILE", readable=False, help="From cspine data split; default: the recipe's own."
+            ),
+        ],
+        None,
+    ),
+    "allow_leaks": (
+        Annotated[bool, typer.Option("--allow-leaks", help="Train on a split that leaks; every result is marked.")],
+        False,
+    ),
     "dry_run": (Annotated[bool, typer.Option("--dry-run", help="Say what a run would cost, and stop.")], False),
 }
 _EXPERIMENT: dict[str, tuple[Any, Any]] = {
@@ -225,9 +238,12 @@ def _order(system: "System", given: dict[str, Any], *, keep: bool = True) -> "Or
         raise ConfigError(f"{out}: is not empty; add --resume to go on with the run in it, or name another folder")
     if given["cache"] is not None and not system.keeps_slices:
         raise ConfigError(f"{system.name} reads images from the folder each time; leave --cache out")
+    if given.get("split") is not None and not system.keeps_slices:
+        raise ConfigError(f"{system.name} is divided by the folders of its images; leave --split out")
     hardware = Hardware(*(given[key] for key in ("device", "precision", "workers", "threads")))
     cache = (given["cache"] or out / "stacks") if keep else None
-    return Order(given["data"], out, hardware, _say, given.get("folds", 0), cache)
+    division = (given.get("split"), given.get("allow_leaks", False))
+    return Order(given["data"], out, hardware, _say, given.get("folds", 0), cache, *division)
 
 
 def _typed() -> str:

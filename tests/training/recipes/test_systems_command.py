@@ -1,12 +1,15 @@
 """`cspine train` and `cspine experiment` of the systems on a tiny set in the layout of RSNA 2022."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cspine.cli.main import app
 from cspine.cli.recipes import NAMES
+from cspine.datasets import Split, write_split
 from cspine.domain import ConfigError
 from cspine.training.recipes import SYSTEM_NAMES, system_named, with_settings, with_weights
 from tests.datasets.rsna_builders import TinyBox, TinyStudy, write_tree
@@ -41,6 +44,35 @@ def test_a_run_reads_the_set_trains_and_says_how_it_does(root: Path, tmp_path: P
     assert "test: accuracy 0." in done.stdout
     assert (tmp_path / "run" / "predictions.csv").read_text().startswith("part,study,slice,truth_C1,")
     assert "is not empty; add --resume" in CliRunner().invoke(app, call).stderr
+
+
+def test_a_run_goes_by_a_split_file_and_by_a_leaky_one_only_on_purpose(root: Path, tmp_path: Path):
+    forest = ["train", "vertebra-slices", "--data", str(root), *SMALL, "--set", "task=forest"]
+    uids = [path.name for path in sorted((root / "train_images").iterdir())]
+    parts = {"train": tuple(uids[:3]), "validation": tuple(uids[3:6]), "test": tuple(uids[6:])}
+    files = [path for uid in uids for path in sorted((root / "train_images" / uid).iterdir())]
+    keys = [path.relative_to(root).as_posix() for path in files]
+    images = {"train": tuple(keys[::2]), "validation": tuple(keys[1::4]), "test": tuple(keys[3::4])}
+    write_split(Split("80/10/10", "study", 0, parts, {}), tmp_path / "honest.json")
+    write_split(Split("80/10/10", "image", 0, images, {}), tmp_path / "leaky.json")
+
+    def trained(split: str, *more: str) -> Result:
+        run = tmp_path / split
+        return CliRunner().invoke(app, [*forest, "--out", str(run), "--split", f"{run}.json", *more])
+
+    done = trained("honest")
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader((tmp_path / "honest" / "predictions.csv").read_text().splitlines()))
+    assert {row["study"] for row in rows if row["part"] == "test"} == set(parts["test"])
+    refused = trained("leaky")
+    assert refused.exit_code == 2
+    assert "LEAKY SPLIT" in refused.stderr
+    allowed = trained("leaky", "--allow-leaks")
+    assert allowed.exit_code == 0, allowed.output
+    assert "!!! LEAKY SPLIT" in allowed.stdout
+    assert json.loads((tmp_path / "leaky" / "result.json").read_text())["mark"].startswith("LEAKY SPLIT")
+    both = trained("honest", "--resume", "--folds", "3")
+    assert "both divide the studies; leave one out" in both.stderr
 
 
 def test_an_experiment_writes_its_page_and_a_leaky_division_is_marked(root: Path, tmp_path: Path):

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from cspine.datasets import trainable_split
+from cspine.domain import ConfigError
 from cspine.evaluation import figures_by_study
 from cspine.training.learning import Hardware
 from cspine.training.recipes.answers import Answered
 from cspine.training.recipes.exported import Exported
 from cspine.training.recipes.run_folder import Say
-from cspine.training.stacks import Parts, StackSet, fold_parts
+from cspine.training.stacks import Parts, StackSet, fold_parts, parts_of_split
 
 Divide = Callable[[StackSet], Parts]
 
@@ -30,6 +32,10 @@ class Order:
         Networks are trained per fold below ``out``; 0 takes the recipe's own division.
     cache
         Where what was read is kept between runs; ``None`` keeps it in memory.
+    split
+        A file of ``cspine data split`` instead of the recipe's own division.
+    allow_leaks
+        Whether it may leak; then its mark follows every result.
     """
 
     data: Path
@@ -38,13 +44,28 @@ class Order:
     say: Say = lambda line: None
     folds: int = 0
     cache: Path | None = None
+    split: Path | None = None
+    allow_leaks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.split is not None and self.folds:
+            raise ConfigError(f"--split {self.split} and --folds {self.folds} both divide the studies; leave one out")
 
     def divisions(self, own: Divide, seed: int) -> Iterator[tuple[Path, Divide]]:
-        """Yield the folder and the division of each fold; without folds the recipe's own, in the folder of the run."""
-        if not self.folds:
+        """Yield the folder and the division of each fold; without folds one, in the folder of the run."""
+        if self.split is not None:
+            yield self.out, self._by_file
+        elif not self.folds:
             yield self.out, own
         for k in range(self.folds):
             yield self.out / f"fold-{k + 1}", _fold(self.folds, k, seed)
+
+    def _by_file(self, stacks: StackSet) -> Parts:
+        assert self.split is not None  # else the division is another
+        parts = parts_of_split(stacks, self.split, allow_leaky=self.allow_leaks)
+        if parts.mark:
+            self.say(f"!!! {parts.mark}")
+        return parts
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,8 @@ class System:
         StoreError
             A folder cannot be written, or the disk is full.
         """
+        if order.split is not None:
+            trainable_split(order.split, order.allow_leaks)  # a leaky one is refused before anything is read
         return self.train(recipe, self.read(recipe, order), order)
 
     def cost(self, recipe: Any, order: Order) -> list[str]:

@@ -21,8 +21,8 @@ from cspine.training.stacks import StackSet
 
 
 def _train(recipe: EfficientNetC1, stacks: StackSet, order: Order) -> list[str]:
-    if order.folds and recipe.by == "image":
-        raise ConfigError("folds are of studies; by=image has one division, leave --folds out")
+    if (order.folds or order.split) and recipe.by == "image":
+        raise ConfigError("folds are of studies; by=image has one division of its own, leave --folds and --split out")
     lines = []
     for folder, divide in order.divisions(division_of(recipe), recipe.seed):
         run = run_on_stacks(recipe, stacks, folder, order.hardware, order.say, divide=divide)
