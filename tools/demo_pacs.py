@@ -37,11 +37,13 @@ from cspine.phantom import make_case
 from cspine.stores import Access, DicomWebStore
 from cspine.workflow import demo_spec
 from tests.service.program import STEP_S, USER, Program, free_port, process, serving, wait_for
-from tests.stores.orthanc import LOG, PLUGIN, isolated_orthanc
+from tests.stores.orthanc import LOG, PLUGIN, isolated_orthanc, isolation_objection
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {"Orthanc": "orthanc-dicomweb", "storescu": "dcmtk", "unshare": "util-linux", "ip": "iproute2"}
 RELAY = (sys.executable, ROOT / "tools" / "relay.py")
+STARTING_S = 120.0
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ROOT_UID = "1.2.826.0.1.3680043.10.77.9"
 RESULTS = {"SEG", "SR", "OT", "PR", "DOC"}
 # Only what a scanner made is passed on: results that come back stay.
@@ -81,7 +83,13 @@ def main() -> int:
     absent = [f"{name} (Debian: {package})" for name, package in PROGRAMS.items() if _program(name) is None]
     if absent or not PLUGIN.exists():
         raise SystemExit(f"not installed: {', '.join(absent) or f'{PLUGIN} (Debian: orthanc-dicomweb)'}")
-    signal.signal(signal.SIGTERM, _interrupt)
+    objection = isolation_objection()
+    if objection is not None:
+        raise SystemExit(
+            f"this user may not give Orthanc a network of its own ({objection}); allow user namespaces (sysctl "
+            "kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0), or run it as root"
+        )
+    end_by_signal()
     try:
         with _folder(options.keep) as folder, running(folder, options.bundle) as site:
             rows = send_and_wait(site, folder / "scans")
@@ -94,7 +102,7 @@ def main() -> int:
                     site.service.check_alive()
                     time.sleep(STEP_S)
     except KeyboardInterrupt:
-        print("\nended", flush=True)
+        print("ended", flush=True)
         return 0
     return 0 if good else 1
 
@@ -108,7 +116,17 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def end_by_signal() -> None:
+    """Let Ctrl-C, SIGTERM and SIGHUP end what was started: they raise `KeyboardInterrupt`, once."""
+    for number in ENDING:
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """End, once: a second Ctrl-C must not keep what was started from being ended."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    print("\nending", flush=True)
     raise KeyboardInterrupt
 
 
@@ -171,9 +189,11 @@ def archive(folder: Path, ports: Ports) -> Iterator[tuple[DicomWebStore, str]]:
     with isolated_orthanc(str(_program("Orthanc")), folder, settings, inside) as orthanc, process(outside):
         store = DicomWebStore(f"http://127.0.0.1:{ports.archive_web}/dicom-web", Access(user=USER, password=password))
 
+        until = time.monotonic() + STARTING_S
+
         def still_there() -> None:
-            if orthanc.poll() is not None:
-                raise SystemExit(f"Orthanc did not start: {(folder / LOG).read_text()[-2000:]}")
+            if orthanc.poll() is not None or time.monotonic() > until:
+                raise SystemExit(f"Orthanc cannot be reached: {(folder / LOG).read_text()[-2000:]}")
 
         wait_for(lambda: _serves(store), still_there)
         yield store, password

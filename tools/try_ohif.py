@@ -35,7 +35,7 @@ from cspine.stores import DicomWebStore, FolderSink, open_source
 from cspine.workflow import Order, demo_spec, dicom_results, run_case
 from tests.service.browser import PATIENCE_MS, launched, save_picture
 from tests.service.program import STEP_S, USER, free_port
-from tools.demo_pacs import ROOT_UID, Ports, archive
+from tools.demo_pacs import ROOT_UID, Ports, archive, end_by_signal
 from tools.report_example import example_analysis, with_a_suspicion
 
 STUDY = f"{ROOT_UID}.7"
@@ -125,6 +125,7 @@ class Site(SimpleHTTPRequestHandler):
 
 def main() -> int:
     options = _options()
+    end_by_signal()
     ports = Ports(*(free_port(wanted) for wanted in (8042, 4242, 8600, 11112)))
     with tempfile.TemporaryDirectory(prefix="cspine-ohif-") as name, archive(Path(name), ports) as (store, password):
         fill(store, Path(name))

@@ -92,8 +92,6 @@ def isolated_orthanc(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start Orthanc on a store in `folder`, in a network of its own, and end it after the block.
 
-    Who is not root gets the network within a user namespace.
-
     Parameters
     ----------
     beside
@@ -104,15 +102,18 @@ def isolated_orthanc(
     configuration.write_text(json.dumps({**_COMMON, **store, **settings}))
     first = f"{shlex.join(str(word) for word in beside)} & " if beside else ""
     run = f"ip link set lo up && {{ {first}exec {shlex.join([program, str(configuration)])}; }}"
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     with open(folder / LOG, "wb") as out:
-        process = subprocess.Popen(
-            ["unshare", *user, "--net", "sh", "-c", run], stdout=out, stderr=out, start_new_session=True
-        )
+        process = subprocess.Popen([*_apart(), "sh", "-c", run], stdout=out, stderr=out, start_new_session=True)
     try:
         yield process
     finally:
         end(process)
+
+
+def isolation_objection() -> str | None:
+    """Return why this user may not give a program a network of its own, or ``None``."""
+    tried = subprocess.run([*_apart(), "ip", "link", "set", "lo", "up"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() or "it gives no reason" if tried.returncode else None
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -124,6 +125,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _apart() -> list[str]:
+    """Return what gives a program a network of its own; who is not root gets it within a user namespace."""
+    return ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net"]
 
 
 def _enter(namespace: int) -> None:
