@@ -18,6 +18,7 @@ from cspine.cli.options import Verbose
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
+    from cspine.cli.terminal import Bar
     from cspine.training import Order, System
 
 # Name → what one run does, and what the table is.
@@ -153,19 +154,25 @@ def _command(
 
 
 def _train(system: "System", given: dict[str, Any]) -> "ExitCode":
+    from cspine.cli.terminal import progress_bar
     from cspine.training import with_settings, with_weights
 
     recipe = with_settings(with_weights(system.recipe(), given["weights"]), given["settings"] or [])
-    if given["dry_run"]:
-        return _told(system.cost(recipe, _order(system, {**given, "resume": True}, keep=False)))
-    return _told(system.run(recipe, _order(system, given)))
+    with progress_bar(shown=not given["dry_run"]) as bar:
+        if given["dry_run"]:
+            return _told(system.cost(recipe, _order(system, {**given, "resume": True}, bar, keep=False)))
+        lines = system.run(recipe, _order(system, given, bar))
+    return _told(lines)
 
 
 def _run_table(system: "System", given: dict[str, Any]) -> "ExitCode":
+    from cspine.cli.terminal import progress_bar
     from cspine.training import with_settings, with_weights
 
     table = with_settings(with_weights(system.table(), given["weights"]), given["settings"] or [])
-    return _told([f"page {system.page(table, _order(system, given), _typed(), given['origin'])}"])
+    with progress_bar(shown=True) as bar:
+        page = system.page(table, _order(system, given, bar), _typed(), given["origin"])
+    return _told([f"page {page}"])
 
 
 for _name, (_, _words) in NAMES.items():
@@ -228,8 +235,8 @@ def _system(name: str) -> "System":
     return system_named(name)
 
 
-def _order(system: "System", given: dict[str, Any], *, keep: bool = True) -> "Order":
-    """Return what was asked for, after a look at the folder of the run."""
+def _order(system: "System", given: dict[str, Any], bar: "Bar", *, keep: bool = True) -> "Order":
+    """Return what was asked for, after a look at the folder of the run; the bar is taken away while a line is said."""
     from cspine.domain import ConfigError
     from cspine.training import Hardware, Order
 
@@ -240,10 +247,15 @@ def _order(system: "System", given: dict[str, Any], *, keep: bool = True) -> "Or
         raise ConfigError(f"{system.name} reads images from the folder each time; leave --cache out")
     if given.get("split") is not None and not system.keeps_slices:
         raise ConfigError(f"{system.name} is divided by the folders of its images; leave --split out")
-    hardware = Hardware(*(given[key] for key in ("device", "precision", "workers", "threads")))
+    hardware = Hardware(given["device"], given["precision"], given["workers"], given["threads"], watch=bar)
+
+    def say(line: str) -> None:
+        with bar.paused():
+            _say(line)
+
     cache = (given["cache"] or out / "stacks") if keep else None
     division = (given.get("split"), given.get("allow_leaks", False))
-    return Order(given["data"], out, hardware, _say, given.get("folds", 0), cache, *division)
+    return Order(given["data"], out, hardware, say, given.get("folds", 0), cache, *division)
 
 
 def _typed() -> str:

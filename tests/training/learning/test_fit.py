@@ -37,6 +37,14 @@ def test_a_toy_is_learned_and_its_scores_say_so(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").iterdir())
 
 
+def test_who_watches_is_told_after_each_step_also_of_a_resumed_run(tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    hardware = replace(QUICK, watch=lambda stage, share: seen.append((stage, share)))
+    run(replace(CONFIG, epochs=2), tmp_path, hardware=hardware)
+    assert [stage for stage, _ in seen] == ["epoch 1/2"] * 4 + ["epoch 2/2"] * 4
+    assert [share for _, share in seen] == pytest.approx([k / 8 for k in range(1, 9)])
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.5])
 def test_a_run_broken_within_an_epoch_resumes_to_the_same_curve_and_weights(tmp_path: Path, ema: float) -> None:
     config = replace(CONFIG, ema=ema, optimizer="nadam", schedule=Schedule("one-cycle"))

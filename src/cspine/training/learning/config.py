@@ -1,5 +1,6 @@
 """What a fit is asked to do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cspine.domain import ConfigError
@@ -71,9 +72,16 @@ class FitConfig:
         return self.clip, self.patience, self.weight_decay, self.mixup
 
 
+Watch = Callable[[str, float], None]
+
+
+def unwatched(stage: str, share: float) -> None:
+    """Show nobody how far a fit is."""
+
+
 @dataclass(frozen=True)
 class Hardware:
-    """What a fit runs on; not part of a recipe, because the result should not depend on it."""
+    """What a fit runs on, and who watches; not part of a recipe, because the result should not depend on it."""
 
     device: str = "auto"
     """auto, cpu, cuda or mps."""
@@ -85,6 +93,8 @@ class Hardware:
     """Threads of torch on the CPU."""
     deterministic: bool = True
     """Refuse operations whose result changes from run to run."""
+    watch: Watch = unwatched
+    """Told the epoch, and the share of all steps that is done, after each step."""
 
     def __post_init__(self) -> None:
         pick(PRECISIONS, self.precision, "precision")

@@ -102,6 +102,7 @@ def fit(
         for batch in training_batches(session.walk, hardware, session.step, place, pairs):
             session.waited += time.monotonic() - waited
             session.forward_pass(batch)
+            session.tell(hardware)
             if session.epoch_is_over and session.close_epoch(hardware, report):
                 break
             waited = time.monotonic()
@@ -242,6 +243,12 @@ class _Session:
         if report is not None and self.fabric.global_rank == 0:
             report(row)
         return self.history.ended(self.config)
+
+    def tell(self, hardware: Hardware) -> None:
+        """Say how far the run is, once and not from every process."""
+        if self.passes == 0 and self.fabric.global_rank == 0:
+            epoch = (self.step - 1) // self.walk.steps_per_epoch + 1
+            hardware.watch(f"epoch {epoch}/{self.config.epochs}", self.step / self.walk.steps)
 
     def validated(self, hardware: Hardware) -> Predicted:
         return predict(self._kept(), self.problem.valid, self.loss, self.config.batch, hardware)
