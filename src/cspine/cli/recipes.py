@@ -69,7 +69,7 @@ _BOTH: dict[str, tuple[Any, Any]] = {
                 "--data",
                 metavar="DIR",
                 readable=False,
-                help="Set in the layout of RSNA 2022; slice-transfer: folder of images, train/fracture and so on.",
+                help="Set in the layout of RSNA 2022, or phantom:STUDIES:SEED; slice-transfer: folder of images.",
             ),
         ],
         _NEEDED,

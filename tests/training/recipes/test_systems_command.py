@@ -12,6 +12,7 @@ from cspine.cli.recipes import NAMES
 from cspine.datasets import Split, write_split
 from cspine.domain import ConfigError
 from cspine.training.recipes import SYSTEM_NAMES, system_named, with_settings, with_weights
+from tests.datasets.coded_fractures import coded_with_fractures
 from tests.datasets.rsna_builders import TinyBox, TinyStudy, write_tree
 
 FIT = {"slice-transfer": "frozen", "winner-2022": "vertebra"}
@@ -94,6 +95,34 @@ def test_an_experiment_writes_its_page_and_a_leaky_division_is_marked(root: Path
     page = (tmp_path / "index.html").read_text()
     assert '<p class="alarm">LEAKY SPLIT (by image)' in page
     assert "9 studies; tiny coded boxes" in page
+
+
+def test_phantoms_made_on_the_fly_are_trained_on_and_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cspine.training.stacks.phantoms.make_case", coded_with_fractures)
+    monkeypatch.chdir(tmp_path)
+    settings = {"network": "tiny", "image_size": "32", "stored_size": "32", "slices": "4", "fit.epochs": "1"}
+    call = ["train", "study-multilabel", "--data", "phantom:12:5", "--weights", "none", "--device", "cpu"]
+    done = CliRunner().invoke(
+        app, [*call, "--out", "run", *options(settings | {"valid_share": "0.3", "test_share": "0.3"})]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["origin"].startswith("PHANTOM: all 12 studies")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert not list((tmp_path / "run").rglob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("study-multilabel", "phantom:few", "write phantom:STUDIES or phantom:STUDIES:SEED, such as phantom:40:7"),
+        ("winner-2022", "phantom:8", "winner-2022 reads a folder; write one with cspine phantom make"),
+        ("efficientnet-c1", "phantom:8", "efficientnet-c1 reads a folder; write one with cspine phantom make"),
+    ],
+)
+def test_phantoms_that_cannot_be_made_on_the_fly_are_refused(name: str, data: str, message: str, tmp_path: Path):
+    done = CliRunner().invoke(app, ["train", name, "--data", data, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_wrong_words_are_answered_before_anything_is_read(tmp_path: Path):

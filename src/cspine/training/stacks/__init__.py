@@ -2,7 +2,7 @@
 
 The contract, for a recipe::
 
-    stacks = read_stacks(root, StackPlan(size=128), cache=out / "stacks", say=say)   # or phantom_stacks(plan, …)
+    stacks = stacks_of(root, StackPlan(size=128), cache=out / "stacks", say=say)   # root may be phantom:40:7
     parts = fold_parts(stacks, folds=5, seed=0)[k]                                   # or held_out, parts_of_split
     train = SliceSamples(stacks, parts.train, labels, start, augment)                # Samples of `learning`
 
@@ -23,6 +23,7 @@ from cspine.training.stacks.parts import Parts, fold_parts, held_out, image_part
 from cspine.training.stacks.phantoms import phantom_stacks
 from cspine.training.stacks.read import phantom_family, read_stacks
 from cspine.training.stacks.samples import SliceSamples, level_targets, visible_targets
+from cspine.training.stacks.source import folder_of, stacks_of
 from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack, square_grid
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "StackSet",
     "are_stored",
     "fold_parts",
+    "folder_of",
     "held_out",
     "image_parts",
     "kept_name",
@@ -47,6 +49,7 @@ __all__ = [
     "phantom_stacks",
     "read_stacks",
     "square_grid",
+    "stacks_of",
     "store_arrays",
     "study_groups",
     "visible_targets",

@@ -20,7 +20,7 @@ from cspine.training.recipes.classifier_run import (
 from cspine.training.recipes.efficientnet_c1.config import GROUPS, EfficientNetC1
 from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.system import Divide, Order
-from cspine.training.stacks import Stack, StackPlan, StackSet, held_out, image_parts, read_stacks
+from cspine.training.stacks import Stack, StackPlan, StackSet, folder_of, held_out, image_parts, read_stacks
 
 NAME = "efficientnet-c1"
 C1 = 0
@@ -72,16 +72,17 @@ def read_filtered(recipe: EfficientNetC1, order: Order) -> StackSet:
     NoImages
         It keeps none.
     """
-    index = open_or_make_index(order.data, None, 1, lambda text, share: None)
+    data = folder_of(order.data, NAME)
+    index = open_or_make_index(data, None, 1, lambda text, share: None)
     kept = select(index, rules_of(recipe.preset)).studies
     if kept.empty:
         raise NoImages(
-            f"{order.data}: preset {recipe.preset!r} keeps none of {len(index.studies)} studies; look at the funnel of "
+            f"{data}: preset {recipe.preset!r} keeps none of {len(index.studies)} studies; look at the funnel of "
             "cspine data filter, or use preset=usable"
         )
     order.say(f"preset {recipe.preset} keeps {len(kept)} of {len(index.studies)} studies")
     plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return read_stacks(order.data, plan, cache=order.cache, only=set(kept[UID].astype(str)), say=order.say)
+    return read_stacks(data, plan, cache=order.cache, only=set(kept[UID].astype(str)), say=order.say)
 
 
 def of_group(stacks: StackSet, group: str) -> StackSet:

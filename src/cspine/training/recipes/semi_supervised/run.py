@@ -38,7 +38,7 @@ from cspine.training.recipes.semi_supervised.targets import labeled_studies, tau
 from cspine.training.recipes.semi_supervised.visibility import Visibility, spread_visibility
 from cspine.training.recipes.study_scores import log_losses
 from cspine.training.recipes.system import Divide, Order
-from cspine.training.stacks import Parts, SliceSamples, StackSet, held_out, label_set_named, read_stacks
+from cspine.training.stacks import Parts, SliceSamples, StackSet, held_out, label_set_named, stacks_of
 from cspine.training.state_files import load_state
 
 NAME = "semi-supervised"
@@ -108,7 +108,7 @@ def trained_network(recipe: SemiSupervised, run: Path, levels: int) -> SliceClas
 def read_labeled(recipe: SemiSupervised, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
     labels = label_set_named(recipe.labels)
-    return read_stacks(order.data, recipe.stacks, labels, cache=order.cache, say=order.say)
+    return stacks_of(order.data, recipe.stacks, labels, cache=order.cache, say=order.say)
 
 
 def division_of(recipe: SemiSupervised) -> Divide:

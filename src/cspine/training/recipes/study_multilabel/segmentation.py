@@ -24,7 +24,7 @@ from cspine.training.recipes.study_multilabel.unet import (
     train_unet,
     write_dice,
 )
-from cspine.training.stacks import StackSet, study_groups
+from cspine.training.stacks import StackSet, folder_of, study_groups
 
 # Every fifth patient with a mask is held out.
 TEST_EVERY = 5
@@ -80,7 +80,7 @@ def segmented_studies(stacks: StackSet, data: Path) -> Segmented:
     ConfigError
         Fewer than two patients are segmented.
     """
-    index = open_or_make_index(data, None, 1, lambda text, share: None)
+    index = open_or_make_index(folder_of(data, "the U-Net (segment=yes)"), None, 1, lambda text, share: None)
     files = {f.uid: f for f in studies_of(index)}
     groups = dict(zip((stack.uid for stack in stacks.stacks), study_groups(stacks).tolist(), strict=True))
     masked = [stack.uid for stack in stacks.stacks if stack.mask is not None]

@@ -38,7 +38,7 @@ from cspine.training.recipes.vertebra_slices.detector import (
     sample_boxes,
 )
 from cspine.training.recipes.vertebra_slices.forest import features_of, forest_answers, train_forest
-from cspine.training.stacks import SliceSamples, StackPlan, StackSet, held_out, read_stacks, visible_targets
+from cspine.training.stacks import SliceSamples, StackPlan, StackSet, held_out, stacks_of, visible_targets
 from cspine.training.state_files import load_state, save_state
 
 NAME = "vertebra-slices"
@@ -125,7 +125,7 @@ def dry_run_vertebra_slices(recipe: VertebraSlices, stacks: StackSet, hardware: 
 def read_slices(recipe: VertebraSlices, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
     plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return read_stacks(order.data, plan, cache=order.cache, say=order.say)
+    return stacks_of(order.data, plan, cache=order.cache, say=order.say)
 
 
 def level_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:

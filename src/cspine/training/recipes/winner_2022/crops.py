@@ -33,6 +33,7 @@ from cspine.training.stacks import (
     StackPlan,
     StackSet,
     are_stored,
+    folder_of,
     kept_name,
     open_arrays,
     read_stacks,
@@ -92,7 +93,8 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
     StoreError
         The cache cannot be written, or the disk is full.
     """
-    stacks = read_stacks(order.data, GROUPED_BY, cache=order.cache, say=order.say)
+    data = folder_of(order.data, "winner-2022")
+    stacks = read_stacks(data, GROUPED_BY, cache=order.cache, say=order.say)
     wanted = {stack.uid for stack in stacks.stacks}
     finder, found_by = vertebra_finder(recipe)
     about = {"version": CROPS_VERSION, "crops": asdict(recipe.crops), "found_by": found_by}
@@ -107,7 +109,7 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
             return {}
         return store_arrays(kept_in, files.uid, {name: getattr(crops, name) for name in ARRAYS}, {"uid": files.uid})
 
-    index = open_or_make_index(order.data, None, 1, lambda text, share: None)
+    index = open_or_make_index(data, None, 1, lambda text, share: None)
     chosen = [files for files in studies_of(index) if files.uid in wanted]
     answers = None if kept_in is None else kept_in / "answers"
     work = Work(do, lambda files: about, answers, lambda values: are_stored(kept_in, values))
