@@ -1,6 +1,5 @@
 """Kill workers at random moments and count what became of the studies."""
 
-import json
 import multiprocessing
 import os
 import random
@@ -17,6 +16,7 @@ from cspine.domain import Vertebra
 from cspine.service import ServiceConfig, Supervisor, Watch, Worker, analysis, open_parts
 from cspine.service.tables import outbox
 from tests.service.builders import BUNDLE, Teller, make_place, write_neck
+from tests.service.full_disk import is_whole
 
 SETTINGS = {"lease_s": 0.8, "retry_first_s": 0.0, "max_attempts": 10_000, "webhook_url": "http://127.0.0.1:9/"}
 
@@ -106,14 +106,7 @@ def _count(place, parts, kills: int, studies: int, restarts: int) -> Counted:
         studies=studies,
         done=sum(row["state"] == "done" for row in rows),
         told_twice=sum(told.count(row["id"]) != 1 for row in rows),
-        broken=sum(not _is_whole(place.config.studies_dir / row["id"], row) for row in rows),
+        broken=sum(not is_whole(place.config.studies_dir / row["id"], row) for row in rows),
         strays=len(folders - {row["id"] for row in rows}),
         restarts=restarts,
     )
-
-
-def _is_whole(folder: Path, row: dict) -> bool:
-    results = [path.name for path in (folder / "results").iterdir()]
-    findings = json.loads((folder / row["result"] / "findings.json").read_text("utf-8"))
-    images = len(list((folder / "images").iterdir()))
-    return results == [Path(row["result"]).name] and findings["decision"] == "rule-in" and images == row["files"]

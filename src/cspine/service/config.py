@@ -64,7 +64,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "receive_tls_ca": "PEM file of the authority that senders must have a certificate from.",
         "send_to": "Archive that every result is sent to, as dicomweb://HOST/PATH or dimse://HOST/TITLE; empty: none.",
         "send_access": "Access file of the archive: TOML with token, or user and password, or certificates.",
-        "send_attempts": "A result that the archive does not take is sent this often before it is given up.",
+        "send_attempts": "What the archive does not take, or a full disk has no room for, is tried so often.",
         "send_wait_max_s": "Longest wait between two of these attempts.",
     }
 )

@@ -89,6 +89,11 @@ def open_database(config: ServiceConfig) -> Database:
     return Database(config.url, config.database_ca)
 
 
+def is_full(error: Exception) -> bool:
+    """Whether an error says that a disk has no room: it passes when somebody makes some."""
+    return isinstance(error, Rejected) and error.status in ("ENOSPC", "EDQUOT", "EFBIG")
+
+
 def reserve(connection: Connection, name: str) -> None:
     """Wait until no other transaction has reserved a name; it is free again when this transaction ends.
 

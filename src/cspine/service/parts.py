@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cspine.service.config import ServiceConfig
 from cspine.service.database import Clock, Database, open_database
 from cspine.service.outbox import Outbox
-from cspine.service.queue import JobQueue, RetryPolicy
+from cspine.service.queue import NO_ROOM, JobQueue, RetryPolicy
 from cspine.service.spool import Spool
 from cspine.service.studies import SEND, StudyBook
 
@@ -42,6 +42,6 @@ def open_parts(config: ServiceConfig, bundle: str, clock: Clock = time.time) -> 
     policy = RetryPolicy(config.max_attempts, config.retry_first_s, config.lease_s)
     patient = RetryPolicy(config.send_attempts, config.retry_first_s, config.lease_s, config.send_wait_max_s)
     box = Outbox(config, database, clock)
-    queue = JobQueue(database, clock, policy, box.announce, {SEND: patient})
+    queue = JobQueue(database, clock, policy, box.announce, {SEND: patient, NO_ROOM: patient})
     book = StudyBook(database, queue, clock)
     return Parts(database, queue, book, Spool(config, database, queue, clock), box, bundle, clock)

@@ -19,7 +19,7 @@ from cspine.service.states import CLAIMABLE, ENDED, JobEvent, JobState, next_sta
 from cspine.service.tables import jobs
 
 Effects = Callable[[Connection], None]
-WORKER_LOST = "worker-lost"
+WORKER_LOST, NO_ROOM = "worker-lost", "NoRoom"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class JobQueue:
     on_end
         Called within the transaction that ends a job.
     policies
-        Of kinds of jobs that are tried in another way.
+        Of kinds of jobs, and of failures, after which is tried in another way.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class JobQueue:
             self._trip(connection, _job(row), JobEvent.EXPIRE, Failure(WORKER_LOST, told))
 
     def _trip(self, connection: Connection, job: Job, event: JobEvent, failure: Failure) -> None:
-        policy = self._policies.get(job.kind, self._policy)
+        policy = self._policies.get(failure.kind, self._policies.get(job.kind, self._policy))
         if job.attempt >= policy.max_attempts:
             self._fail(connection, job, JobEvent.GIVE_UP, failure)
             return

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from cspine.domain import Conflict, CspineError, InputError, StoreError
 from cspine.service.config import ServiceConfig
+from cspine.service.database import is_full
 from cspine.service.duties import Duty
 from cspine.service.parts import Parts
-from cspine.service.queue import Failure, Job
+from cspine.service.queue import NO_ROOM, Failure, Job
 from cspine.service.spool import SORT
 from cspine.workflow import Failed, Progress, attempt
 
@@ -100,7 +101,8 @@ class Worker:
 
     def _note(self, job: Job, failed: Failed) -> None:
         """Write down how a job ended: the input is at fault, or something that may pass."""
-        failure = Failure(type(failed.error).__name__, self._told(job, failed), failed.trace)
+        kind = NO_ROOM if is_full(failed.error) else type(failed.error).__name__
+        failure = Failure(kind, self._told(job, failed), failed.trace)
         _log.warning("job %s of %s: %s in attempt %d", job.id, job.subject, failure.kind, job.attempt)
         with suppress(Conflict):  # the lease was lost meanwhile: another worker has the job
             if isinstance(failed.error, InputError):

@@ -15,13 +15,13 @@ from cspine.domain import (
     Forbidden,
     InputError,
     NotFound,
-    Rejected,
     RequestError,
     StoreError,
     TooLarge,
     TooManyTries,
     Unauthenticated,
 )
+from cspine.service.database import is_full
 
 # The first class that an error is an instance of decides; anything else is 500.
 STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
@@ -42,7 +42,7 @@ NO_ROOM = 507
 
 def status_of(error: Exception) -> int:
     """Return the HTTP status for an error."""
-    if isinstance(error, Rejected) and error.status in ("ENOSPC", "EDQUOT", "EFBIG"):
+    if is_full(error):
         return NO_ROOM
     return next((status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), 500)
 
