@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cspine.datasets.csv_rows import probability_of, read_rows
-from cspine.datasets.index import TARGETS, UID
 from cspine.datasets.index.csvfiles import TEST_FILE, TRAIN_FILE, read_labels, read_test
-from cspine.datasets.index.schema import Problem
+from cspine.datasets.index.schema import TARGETS, UID, Problem
 from cspine.dicom import write_atomically
 from cspine.domain import InputError, NoImages
 from cspine.evaluation import (
