@@ -33,6 +33,7 @@ def test_slices_stand_head_first_and_keep_their_numbers(tmp_path: Path, numberin
     assert np.array_equal(study.labels.labels, labels.labels)
     assert study.mask_offset_mm == pytest.approx((0, 0, 0), abs=1e-3)
     assert study.notes == ()
+    assert study.phantom  # as its headers say
 
 
 def test_a_stack_written_from_foot_to_head_is_turned_with_its_boxes(tmp_path: Path):

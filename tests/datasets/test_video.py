@@ -39,6 +39,15 @@ def test_a_plane_has_one_frame_per_slice_in_true_proportions(plane: str, axis: i
     assert rows / columns == pytest.approx(height_mm / width_mm, rel=0.03)
 
 
+def test_every_frame_of_a_phantom_says_so():
+    for plain, marked in zip(
+        *(frames(s, "axial", Overlay(), 320) for s in (PLAIN, replace(PLAIN, phantom=True))), strict=True
+    ):
+        changed = np.argwhere((plain != marked).any(axis=-1))
+        assert len(changed) > 0
+        assert changed[:, 0].max() < 24  # the caption alone
+
+
 def test_a_mask_colors_its_level_and_nothing_else():
     plain, colored = (list(frames(STUDY, "axial", overlay, 208))[MIDDLE] for overlay in (Overlay(), Overlay(mask=True)))
     changed = (plain != colored).any(axis=-1)

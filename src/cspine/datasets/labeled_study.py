@@ -113,6 +113,8 @@ class LabeledStudy:
         On the volume's grid.
     mask_offset_mm
         How far the mask's own frame lies from that of the slices, LPS; its voxels were taken one for one.
+    phantom
+        Whether its images say that they were computed.
     """
 
     uid: str
@@ -122,6 +124,7 @@ class LabeledStudy:
     boxes: tuple[PlacedBox, ...] = ()
     mask_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
+    phantom: bool = False
 
 
 def series_of(files: StudyFiles) -> Series:
@@ -164,14 +167,16 @@ def read_study(files: StudyFiles, workers: int | None = None, highest_label: int
     InputError
         The slices or the mask cannot be read, or are not of one grid; boxes that cannot be placed are notes.
     """
-    loaded = to_volume(series_of(files), workers)
+    series = series_of(files)
+    loaded = to_volume(series, workers)
     placement = _placement(files, loaded.volume.grid, loaded.slices, loaded.name)
     volume, boxes = loaded.volume.canonical(), placement.boxes
     labels, offset = None, (0.0, 0.0, 0.0)
     if files.mask is not None:
         labels, offset = mask_on(read_nifti_labels(files.mask, highest=highest_label), volume.grid, str(files.mask))
         boxes = tuple(with_level(box, labels.labels) for box in boxes)
-    return LabeledStudy(files.uid, volume, placement.numbers, labels, boxes, offset, placement.notes)
+    phantom = series.header.is_phantom
+    return LabeledStudy(files.uid, volume, placement.numbers, labels, boxes, offset, placement.notes, phantom)
 
 
 def mask_on(mask: LabelMap, grid: Grid, name: str) -> tuple[LabelMap, tuple[float, float, float]]:

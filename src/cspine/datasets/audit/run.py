@@ -19,7 +19,7 @@ from cspine.domain import CERVICAL, ConfigError, Grid, InputError, Vertebra, Vol
 from cspine.report import level_color, templates_of
 
 PAGE, TABLE, ANSWERS = "audit.html", "audit.csv", "answers"
-AUDIT_VERSION = 3
+AUDIT_VERSION = 4
 # Thumbnails of one kind in one study, and rows on the page; the CSV has everything.
 PICTURES_PER_KIND, ROWS_ON_PAGE = 3, 400
 COLUMNS = ("rank", "study", "kind", "level", "slice_number", "message")
@@ -62,6 +62,7 @@ def audit_set(
     if not studies:
         raise ConfigError("no study to audit; is train_images there?")
     found, pictures, errors = list[Suspicion](), dict[Suspicion, str](), dict[str, str]()
+    phantoms = 0
     for files in [files for files in studies if files.mask is None and not files.boxes]:
         found += audit_study(_unread(files.uid), labels.get(files.uid))
     annotated = [files for files in studies if files.mask is not None or files.boxes]
@@ -69,13 +70,14 @@ def audit_set(
     for answer in over_studies(annotated, work, workers, report):
         if answer.error:
             errors[answer.files.uid] = answer.error
+        phantoms += bool(answer.values.get("phantom"))
         for values in answer.values.get("suspicions", []):
             suspicion = _parsed(answer.files.uid, values)
             found.append(suspicion)
             pictures[suspicion] = values["picture"]
     ranked = tuple(sorted(found, key=lambda s: (-s.rank, s.uid, s.message)))
     write_atomically(out / TABLE, _csv(ranked).encode())
-    write_atomically(out / PAGE, _page(studies, ranked, pictures, errors))
+    write_atomically(out / PAGE, _page(studies, ranked, pictures, errors, phantoms))
     return Audited(out / PAGE, out / TABLE, ranked, len(studies), errors)
 
 
@@ -101,7 +103,7 @@ def _answer(files: StudyFiles, row: StudyLabels | None) -> Values:
                 "picture": picture,
             }
         )
-    return {"suspicions": entries}
+    return {"suspicions": entries, "phantom": study.phantom}
 
 
 def _read(files: StudyFiles) -> LabeledStudy:
@@ -150,6 +152,7 @@ def _page(
     ranked: Sequence[Suspicion],
     pictures: Mapping[Suspicion, str],
     errors: Mapping[str, str],
+    phantoms: int,
 ) -> bytes:
     counts = Counter(suspicion.kind for suspicion in ranked)
     page = _TEMPLATES.get_template("audit.html.jinja").render(
@@ -162,6 +165,7 @@ def _page(
         touched=len({suspicion.uid for suspicion in ranked}),
         errors=errors,
         table=TABLE,
+        phantoms=phantoms,
         footer=f"cspine {__version__} · a suspicion is a reason to look · research use, not a medical device",
     )
     return page.encode("utf-8", errors="replace")

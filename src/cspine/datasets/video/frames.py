@@ -56,7 +56,8 @@ def frames(
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
         if overlay.boxes and study.boxes:
             picture = Image.fromarray(_boxed(np.asarray(picture), study, axis, k, pixel_px))
-        _caption(picture, f"{plane} {k + 1}/{study.volume.grid.shape[axis]}{_number(study, axis, k)}")
+        mark = "PHANTOM, " if study.phantom else ""
+        _caption(picture, f"{mark}{plane} {k + 1}/{study.volume.grid.shape[axis]}{_number(study, axis, k)}")
         yield np.asarray(picture)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from cspine.datasets import StudyFiles, Work, open_or_make_index, over_studies, read_study, studies_of
-from cspine.dicom import scan
 from cspine.domain import ConfigError, NoImages, Vertebra
 from cspine.training.names import nearest
 from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, store_arrays
@@ -119,15 +118,8 @@ def read_targets(path: Path, labels: LabelSet) -> dict[str, np.ndarray]:
 def _read(files: StudyFiles, targets: np.ndarray, patient: str, plan: StackPlan, labels: LabelSet) -> Stack:
     study = read_study(files, workers=1, highest_label=max(*labels.values, *Vertebra))
     known = "" if patient == "nan" else patient
-    phantom = _is_phantom(files.folder)
-    family = phantom_family(files) if phantom else ""
-    return make_stack(study, targets, plan, labels, patient=known, phantom=phantom, family=family)
-
-
-def _is_phantom(folder: Path) -> bool:
-    first = next(iter(sorted(p for p in folder.rglob("*") if p.is_file())), None)
-    found = scan([first]).studies if first is not None else ()
-    return bool(found) and found[0].series[0].header.is_phantom
+    family = phantom_family(files) if study.phantom else ""
+    return make_stack(study, targets, plan, labels, patient=known, phantom=study.phantom, family=family)
 
 
 def phantom_family(files: StudyFiles) -> str:
