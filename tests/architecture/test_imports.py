@@ -36,6 +36,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "pyarrow": frozenset({"datasets"}),
     "matplotlib": frozenset({"datasets", "training"}),
     "imageio": frozenset({"datasets"}),
+    "imageio_ffmpeg": frozenset({"datasets"}),
     "skimage": frozenset({"datasets"}),
     "sklearn": frozenset({"datasets", "training"}),
     "torch": frozenset({"training"}),

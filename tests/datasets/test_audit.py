@@ -186,7 +186,7 @@ def test_a_set_is_audited_onto_a_ranked_page_and_a_table_and_resumes(tmp_path: P
     page = done.page.read_text()
     assert page.count("<article>") == 2
     assert page.count("data:image/jpeg;base64,") == 1
-    assert "2 of these studies are marked as PHANTOMS" in page
+    assert "2 of 2 studies whose images were read are marked as PHANTOMS" in page
     assert done.errors.keys() == {"2.25.4"}
     assert "2.25.4" in page
     monkeypatch.setattr("cspine.datasets.audit.run.read_study", None)  # whatever is read again fails

@@ -1,6 +1,6 @@
 """Films show every slice once, in true proportions, with mask and boxes where the study has them."""
 
-import errno
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 
 from cspine.datasets import LabeledStudy, PlacedBox
 from cspine.datasets.video import Overlay, VideoPlan, encode, frames, write_videos
-from cspine.domain import Box, ConfigError, Rejected, Vertebra
+from cspine.domain import Box, ConfigError, StoreError, Vertebra
 from tests.datasets.coded_trees import block, neck
 
 VOLUME, LABELS = neck()
@@ -134,14 +134,13 @@ def test_an_impossible_film_is_refused(change: dict, message: str):
         VideoPlan(**change)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("cspine.datasets.video.film.imageio.get_writer", full)
-    with pytest.raises(Rejected, match=r"a\.gif: cannot be written: No space left"):
-        encode([np.zeros((16, 16, 3), np.uint8)], tmp_path / "a.gif", 10)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("suffix", ["gif", "mp4", "webm"])
+def test_a_full_disk_leaves_nothing_half_written(suffix: str, small_disk: Callable[[int], Path]):
+    disk = small_disk(128 << 10)
+    noise = np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3), np.uint8)
+    with pytest.raises(StoreError, match=rf"a\.{suffix}: no space left on the disk; nothing was written"):
+        encode(noise, disk / f"a.{suffix}", 10)
+    assert list(disk.iterdir()) == []
 
 
 def test_a_video_without_its_package_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -166,6 +166,7 @@ def _page(
         errors=errors,
         table=TABLE,
         phantoms=phantoms,
+        read=sum(files.mask is not None or bool(files.boxes) for files in studies) - len(errors),
         footer=f"cspine {__version__} · a suspicion is a reason to look · research use, not a medical device",
     )
     return page.encode("utf-8", errors="replace")

@@ -1,6 +1,8 @@
 """Frames to GIF, MP4 or WebM, by imageio; the two video formats by the ffmpeg that imageio-ffmpeg brings."""
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -10,7 +12,8 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
-from cspine.domain import ConfigError, Rejected
+from cspine.dicom import translated
+from cspine.domain import ConfigError
 
 # H.264 in 4:2:0 is what every browser plays; VP9 as fast as it goes, at a quality that keeps thin lines.
 _VIDEO: dict[str, dict[str, Any]] = {
@@ -22,6 +25,8 @@ _VIDEO: dict[str, dict[str, Any]] = {
     },
 }
 SUFFIXES = (".gif", *_VIDEO)
+# A disk with less is full: the failed film still takes its place on it.
+SPARE_BYTES = 1 << 20
 
 
 def encode(frames: Iterable[np.ndarray], path: Path, frames_per_second: float) -> None:
@@ -31,8 +36,8 @@ def encode(frames: Iterable[np.ndarray], path: Path, frames_per_second: float) -
     ------
     ConfigError
         Another suffix, or a video format without imageio-ffmpeg.
-    Rejected
-        The file cannot be written.
+    StoreError
+        The file cannot be written, or the disk is full.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -54,9 +59,26 @@ def _options(suffix: str, frames_per_second: float) -> dict[str, Any]:
 
 def _write(frames: Iterable[np.ndarray], path: Path, options: dict[str, Any]) -> None:
     film: Any = imageio.get_writer(path, **options)
+    count = 0
     with film:
         for frame in frames:
             film.append_data(frame)
+            count += 1
+    if path.suffix in _VIDEO:
+        _check(path, count)
+
+
+def _check(path: Path, count: int) -> None:
+    """Raise where the file holds fewer frames: of ffmpeg's failure on a full disk imageio says nothing."""
+    from imageio_ffmpeg import count_frames_and_secs  # noqa: PLC0415  # part of the extra video
+
+    try:
+        found, _ = count_frames_and_secs(str(path))
+    except RuntimeError:
+        found = 0
+    if found < count:
+        full = shutil.disk_usage(path.parent).free < SPARE_BYTES
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"ffmpeg wrote {found} of {count} frames")
 
 
 def _atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -72,4 +94,4 @@ def _atomically(path: Path, write: Callable[[Path], None]) -> None:
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
-        raise Rejected(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise translated(error, path) from error

@@ -62,8 +62,8 @@ def write_videos(study: LabeledStudy, out: Path, plan: VideoPlan, report: Report
     ------
     ConfigError
         A video format without its package.
-    Rejected
-        A file cannot be written.
+    StoreError
+        A file cannot be written, or the disk is full.
     """
     wanted = list(_wanted(study, plan))
     written = []
