@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cspine.datasets.rsna_layout import BOXES, MASKS, TRAIN, TRUTH, Split
-from cspine.dicom import write_atomically
-from cspine.domain import ConfigError, NoImages, Unreachable
+from cspine.dicom import translated, write_atomically
+from cspine.domain import ConfigError, NoImages, StoreError
 
 _UID = "StudyInstanceUID"
 _PARTS = (Split.TRAIN.folder, MASKS, TRUTH)
@@ -19,7 +19,7 @@ _Rows = dict[str, list[dict[str, str]]]
 def join_sets(roots: Sequence[Path], out: Path) -> int:
     """Write the labeled studies of several sets into a new folder; return how many there are.
 
-    Files are linked where both are on one disk, else copied. ``train.csv`` is written last.
+    Files are linked where both are on one disk, else copied. A join that fails leaves nothing behind.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def join_sets(roots: Sequence[Path], out: Path) -> int:
         One of them is no such set.
     ConfigError
         `out` holds something, or columns of the tables differ.
-    Unreachable, Rejected
+    StoreError
         The disk cannot be written, or is full.
     """
     if out.exists() and any(out.iterdir()):
@@ -35,11 +35,16 @@ def join_sets(roots: Sequence[Path], out: Path) -> int:
     labels = [_table(root / TRAIN) for root in roots]
     boxes = [_table(root / BOXES) if (root / BOXES).exists() else ([], {}) for root in roots]
     home = {uid: k for k, (_, rows) in enumerate(labels) for uid in rows}
-    for uid, k in home.items():
-        _link_study(uid, roots[k], out)
-    for name, tables in ((BOXES, boxes), (TRAIN, labels)):
-        kept = [row for uid, k in home.items() for row in tables[k][1].get(uid, [])]
-        write_atomically(out / name, _written(_columns(name, tables), kept).encode())
+    tables = {name: _columns(name, found) for name, found in ((BOXES, boxes), (TRAIN, labels))}
+    try:
+        for uid, k in home.items():
+            _link_study(uid, roots[k], out)
+        for name, found in ((BOXES, boxes), (TRAIN, labels)):
+            kept = [row for uid, k in home.items() for row in found[k][1].get(uid, [])]
+            write_atomically(out / name, _written(tables[name], kept).encode())
+    except StoreError:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     return len(home)
 
 
@@ -72,15 +77,14 @@ def _link_study(uid: str, root: Path, out: Path) -> None:
             (out / part).mkdir(parents=True, exist_ok=True)
             found = [path for path in (root / part).glob(f"{uid}*") if path.name[len(uid) :][:1] in ("", ".", "-")]
             for path in found:
-                if path.is_dir():
-                    shutil.copytree(path, out / part / path.name, copy_function=_link)
-                else:
-                    _link(str(path), str(out / part / path.name))
+                for file in [path] if path.is_file() else (inner for inner in path.rglob("*") if inner.is_file()):
+                    _link(file, out / part / file.relative_to(root / part))
     except OSError as error:
-        raise Unreachable(f"{out}: cannot be written: {error.strerror or error}") from error
+        raise translated(error, out) from error
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError:  # another disk, or one without links
