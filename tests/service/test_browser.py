@@ -22,7 +22,8 @@ from tests.workflow.oracle import write_slab
 
 pytestmark = pytest.mark.slow
 SCRIPT = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
-BOX_COLOR = (255, 77, 109)
+BOX_COLOR, OUTLINE_OF_C3 = (255, 77, 109), (230, 159, 0)
+SAYS = "(words) => document.getElementById('place').innerText.startsWith(words)"
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +221,8 @@ def test_a_tablet_shows_images_and_findings_without_scrolling_sideways(site, tmp
     )
     assert small == 0  # a finger needs room
     _keep(page, "viewer-tablet.png")
+    page.locator("#slice").fill("10")
+    page.wait_for_function(SAYS, arg="slice 10 of 62")
     context.close()
 
 
@@ -276,12 +279,32 @@ def test_a_browser_without_webgl_shows_plain_slices_with_the_same_marks(site, tm
     assert "no WebGL 2" in page.locator("#panel").inner_text()
     page.click("[data-level=C3]")
     page.wait_for_timeout(600)
+    _keep(page, "viewer-plain.png")
+    outlined = (np.abs(_shot(page) - OUTLINE_OF_C3).max(axis=-1) < 40).mean(axis=1)
+    assert 0 < np.count_nonzero(outlined > 0.1) <= 6  # two lines across, each thin
     (box,) = json.loads(page.locator("#stage").get_attribute("data-boxes"))
     assert np.abs(np.array(_box_pixels(_shot(page), box["rect"])) - _corners(box["rect"])).max() <= 3
-    first = page.locator("#place").inner_text()
-    page.keyboard.press("ArrowDown")
-    page.wait_for_function("(before) => document.getElementById('place').innerText !== before", arg=first)
-    assert page.locator("#place").inner_text().startswith("slice 23 of 62")
+    for plain, name in (("ArrowDown", "slice 23 of 62"), ("PageDown", "slice 33 of 62")):
+        page.keyboard.press(plain)
+        page.wait_for_function(SAYS, arg=name)
+    page.locator("#slice").fill("22")
+    page.wait_for_function(SAYS, arg="slice 22 of 62")
+    page.keyboard.press("+")
+    page.wait_for_timeout(400)
+    (near,) = json.loads(page.locator("#stage").get_attribute("data-boxes"))
+    assert near["rect"][2] == pytest.approx(1.25 * box["rect"][2])
+    assert np.abs(np.array(_box_pixels(_shot(page), near["rect"])) - _corners(near["rect"])).max() <= 3
+    page.mouse.move(300, 500)
+    page.mouse.down()
+    page.mouse.move(300, 520, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(400)
+    (moved,) = json.loads(page.locator("#stage").get_attribute("data-boxes"))
+    assert moved["rect"][1] - near["rect"][1] == pytest.approx(20, abs=1)
+    page.keyboard.press("r")
+    page.wait_for_timeout(400)
+    (whole,) = json.loads(page.locator("#stage").get_attribute("data-boxes"))
+    assert whole["rect"] == pytest.approx(box["rect"])
     page.close()
     assert trouble == []
 

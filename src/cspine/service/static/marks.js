@@ -33,8 +33,10 @@ export function drawMarks(context, tiles, shown) {
 
 function drawName(context, tile, level, scale) {
   if (!level.center || Math.abs(level.center[PLANES[tile.plane].along] - tile.at) > NAME_REACH_MM) return;
-  const [x, y] = tile.toPixel(level.center);
-  text(context, level.name, x, y, level.color, 13 * scale);
+  const [middle, y] = tile.toPixel(level.center);
+  const sides = (level.box ?? []).map((corner) => tile.toPixel(corner)[0]);
+  const beside = Math.min(middle, ...sides) - 14 * scale; // beside the bone: nothing of it is hidden
+  text(context, level.name, Math.max(tile.rect[0] + 14 * scale, beside), y, level.color, 13 * scale);
 }
 
 function text(context, words, x, y, color, size) {
@@ -60,7 +62,7 @@ function drawBox(context, tile, box, scale) {
   context.setLineDash(box.dashed ? [6 * scale, 4 * scale] : []);
   context.strokeRect(...rect);
   context.setLineDash([]);
-  if (box.name) text(context, box.name, rect[0] + rect[2] / 2, rect[1] - 9 * scale, box.color, 12 * scale);
+  if (box.name) text(context, box.name, rect[0] + rect[2] / 2, rect[1] - 11 * scale, box.color, 12 * scale);
   return rect;
 }
 

@@ -2,6 +2,9 @@
 
 import { VolumeGrid } from "/static/geometry.js";
 
+const NEAREST = 10;
+const OUTLINE_PX = 1.5; // thin: a break of the cortex must not hide below it
+
 export class PlainView {
   constructor(canvas, grid, canonical) {
     this.canvas = canvas;
@@ -13,12 +16,16 @@ export class PlainView {
     this.pictures = new Map();
     this.here = this.axial.middle;
     this.drawn = { outlines: true };
+    this.zoomed = 1;
+    this.offset = [0, 0];
   }
 
   async open(url, { levels, colors }) {
     this.url = url;
     this.colors = levels ? colors : null;
-    new ResizeObserver(() => this.#draw()).observe(this.canvas);
+    new ResizeObserver(() => this.#move([0, 0])).observe(this.canvas);
+    this.canvas.addEventListener("pointerdown", (event) => event.isPrimary && this.#drag(event));
+    this.canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     await this.#draw();
   }
 
@@ -26,15 +33,17 @@ export class PlainView {
     const { width, height } = this.canvas;
     const [, rows, columns] = this.axial.shape;
     const [, rowMm, columnMm] = this.axial.stepMm;
-    const scale = Math.min(width / (columns * columnMm), height / (rows * rowMm));
+    const scale = this.zoomed * Math.min(width / (columns * columnMm), height / (rows * rowMm));
     const [w, h] = [columns * columnMm * scale, rows * rowMm * scale];
-    const [x, y] = [(width - w) / 2, (height - h) / 2];
+    const [x, y] = [(width - w) / 2 + this.offset[0], (height - h) / 2 + this.offset[1]];
+    const [left, top] = [Math.max(0, x), Math.max(0, y)];
+    const rect = [left, top, Math.min(width, x + w) - left, Math.min(height, y + h) - top];
     const toPixel = (lps) => {
       const [, r, c] = this.axial.toIndex(lps);
       return [x + ((c + 0.5) / columns) * w, y + ((r + 0.5) / rows) * h];
     };
     const toWorld = (px, py) => this.axial.toWorld([this.number, ((py - y) / h) * rows - 0.5, ((px - x) / w) * columns - 0.5]);
-    return [{ plane: "axial", plain: true, rect: [x, y, w, h], at: this.here[2], toPixel, toWorld }];
+    return [{ plane: "axial", plain: true, rect, whole: [x, y, w, h], at: this.here[2], toPixel, toWorld }];
   }
 
   get at() {
@@ -64,9 +73,34 @@ export class PlainView {
     this.#draw();
   }
 
-  zoom() {}
+  zoom(by) {
+    const before = this.tiles[0].toPixel(this.here);
+    this.zoomed = Math.min(NEAREST, Math.max(1, this.zoomed * by));
+    const after = this.tiles[0].toPixel(this.here);
+    this.#move([before[0] - after[0], before[1] - after[1]]);
+  }
 
-  reset() {}
+  reset() {
+    this.zoomed = 1;
+    this.#move([0, 0]);
+  }
+
+  // Moves the image, as far as it reaches beyond what is shown.
+  #move(by) {
+    const { whole } = this.tiles[0];
+    const room = [(whole[2] - this.canvas.width) / 2, (whole[3] - this.canvas.height) / 2].map((v) => Math.max(0, v));
+    this.offset = this.offset.map((v, i) => Math.min(room[i], Math.max(-room[i], v + by[i])));
+    this.#draw();
+  }
+
+  #drag(start) {
+    const scale = window.devicePixelRatio || 1;
+    const done = new AbortController();
+    const on = (name, act) => this.canvas.addEventListener(name, act, { signal: done.signal });
+    this.canvas.setPointerCapture(start.pointerId);
+    on("pointermove", (event) => this.#move([event.movementX * scale, event.movementY * scale]));
+    for (const end of ["pointerup", "pointercancel"]) on(end, () => done.abort());
+  }
 
   async #draw() {
     const { clientWidth, clientHeight } = this.canvas;
@@ -78,13 +112,20 @@ export class PlainView {
     const edges = this.colors && this.drawn.outlines ? await this.#edges() : null;
     if (asked !== this.asked || !gray) return;
     const context = this.canvas.getContext("2d");
-    const rect = this.tiles[0].rect;
+    const [x, y, w, h] = this.tiles[0].whole;
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    context.drawImage(gray, ...rect);
-    context.imageSmoothingEnabled = false;
-    if (edges) context.drawImage(edges, ...rect);
-    context.imageSmoothingEnabled = true;
+    context.drawImage(gray, x, y, w, h);
+    if (edges) {
+      context.save();
+      context.setTransform(w / gray.width, 0, 0, h / gray.height, x, y);
+      context.lineWidth = (OUTLINE_PX * scale * gray.width) / w;
+      for (const [level, path] of edges) {
+        context.strokeStyle = this.colors[level - 1];
+        context.stroke(path);
+      }
+      context.restore();
+    }
     this.changed?.();
   }
 
@@ -102,25 +143,28 @@ export class PlainView {
     const made = new OffscreenCanvas(labels.width, labels.height);
     const context = made.getContext("2d", { willReadFrequently: true });
     context.drawImage(labels, 0, 0);
-    const image = context.getImageData(0, 0, labels.width, labels.height);
-    context.putImageData(edgesOf(image, this.colors), 0, 0);
-    return made;
+    return edgesOf(context.getImageData(0, 0, labels.width, labels.height));
   }
 }
 
-function edgesOf(image, colors) {
-  const { width, height, data } = image;
-  const out = new ImageData(width, height);
-  for (let y = 1; y < height - 1; y++) {
-    for (let x = 1; x < width - 1; x++) {
-      const at = 4 * (y * width + x);
-      const level = data[at];
-      if (!level || (data[at - 4] === level && data[at + 4] === level && data[at - 4 * width] === level && data[at + 4 * width] === level)) continue;
-      const hex = colors[level - 1];
-      for (let k = 0; k < 3; k++) out.data[at + k] = parseInt(hex.slice(1 + 2 * k, 3 + 2 * k), 16);
-      out.data[at + 3] = 220;
+// The borders between pixels of different levels, by level, in pixels.
+function edgesOf({ width, height, data }) {
+  const paths = new Map();
+  const level = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : data[4 * (y * width + x)]);
+  const side = (mine, x0, y0, x1, y1) => {
+    if (!paths.has(mine)) paths.set(mine, new Path2D());
+    paths.get(mine).moveTo(x0, y0);
+    paths.get(mine).lineTo(x1, y1);
+  };
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const mine = level(x, y);
+      if (!mine) continue;
+      if (level(x - 1, y) !== mine) side(mine, x, y, x, y + 1);
+      if (level(x + 1, y) !== mine) side(mine, x + 1, y, x + 1, y + 1);
+      if (level(x, y - 1) !== mine) side(mine, x, y, x + 1, y);
+      if (level(x, y + 1) !== mine) side(mine, x, y + 1, x + 1, y + 1);
     }
   }
-  return out;
+  return paths;
 }
-

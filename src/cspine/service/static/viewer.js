@@ -25,7 +25,7 @@ const KEYS = [
   ["O", "Outlines of the levels"],
   ["A", "Next layout: three planes, axial, coronal, sagittal"],
   ["D", "Distance: drag in an image; Esc removes it"],
-  ["+ −", "Zoom at the crosshair; Ctrl and wheel does the same"],
+  ["+ −", "Zoom at the crosshair; Ctrl and wheel does the same. Drag to move (right button with three planes)"],
   ["R", "Reset"],
   ["?", "This list"],
 ];
@@ -39,7 +39,7 @@ function showPatient() {
 }
 
 function marksShown() {
-  const levels = findings.vertebrae.filter((v) => v.center_lps_mm).map((v) => ({ name: v.vertebra, center: v.center_lps_mm, color: panel.colors[Number(v.vertebra[1]) - 1] }));
+  const levels = findings.vertebrae.filter((v) => v.center_lps_mm).map((v) => ({ name: v.vertebra, center: v.center_lps_mm, box: v.box_lps_mm, color: panel.colors[Number(v.vertebra[1]) - 1] }));
   const boxes = [];
   for (const vertebra of findings.vertebrae) {
     for (const place of vertebra.locations) {
@@ -59,6 +59,7 @@ function redraw() {
   const boxes = drawMarks(over.getContext("2d"), view.tiles, marksShown());
   stage.dataset.boxes = JSON.stringify(boxes);
   showPlace(view.at);
+  at("slice").value = Math.round(grid.axial.toIndex(view.at)[0]) + 1;
   panel.follow(view.at);
 }
 
@@ -99,6 +100,11 @@ function step(count, plane) {
   }
   here[along] += count * grid.axial.stepMm[1];
   if (grid.stored.offset(here) >= 0) view.at = here;
+}
+
+function toSlice(number) {
+  const index = grid.axial.toIndex(view.at);
+  view.at = grid.axial.toWorld([number - 1, index[1], index[2]]);
 }
 
 function onWheel(event) {
@@ -230,6 +236,8 @@ function wire() {
   choice("modes", "mode", Object.entries(MODES), setMode);
   at("marks").addEventListener("click", () => setMarks({ marks: !state.marks }));
   at("outlines").addEventListener("click", () => setMarks({ outlines: !state.outlines }));
+  at("slice").max = grid.axial.shape[0];
+  at("slice").addEventListener("input", () => toSlice(Number(at("slice").value)));
   at("heat").addEventListener("input", () => setMarks({ heat: Number(at("heat").value) }));
   at("heat-row").hidden = !geometry.heat || view instanceof PlainView;
   at("reset").addEventListener("click", reset);
