@@ -4,6 +4,7 @@ All recipes take the same options, so their commands are made from one table.
 """
 
 import inspect
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -158,7 +159,7 @@ def _train(system: "System", given: dict[str, Any]) -> "ExitCode":
     from cspine.training import with_settings, with_weights
 
     recipe = with_settings(with_weights(system.recipe(), given["weights"]), given["settings"] or [])
-    with progress_bar(shown=not given["dry_run"]) as bar:
+    with progress_bar(shown=not given["dry_run"] and _speaks()) as bar:
         if given["dry_run"]:
             return _told(system.cost(recipe, _order(system, {**given, "resume": True}, bar, keep=False)))
         lines = system.run(recipe, _order(system, given, bar))
@@ -170,7 +171,7 @@ def _run_table(system: "System", given: dict[str, Any]) -> "ExitCode":
     from cspine.training import with_settings, with_weights
 
     table = with_settings(with_weights(system.table(), given["weights"]), given["settings"] or [])
-    with progress_bar(shown=True) as bar:
+    with progress_bar(shown=_speaks()) as bar:
         page = system.page(table, _order(system, given, bar), _typed(), given["origin"])
     return _told([f"page {page}"])
 
@@ -271,4 +272,10 @@ def _told(lines: list[str]) -> "ExitCode":
 
 
 def _say(line: str) -> None:
-    typer.echo(printable(line))
+    if _speaks():
+        typer.echo(printable(line))
+
+
+def _speaks() -> bool:
+    """Return whether this process prints: of several below ``torchrun`` the first one."""
+    return os.environ.get("RANK", "0") == "0"

@@ -47,6 +47,14 @@ def test_a_run_reads_the_set_trains_and_says_how_it_does(root: Path, tmp_path: P
     assert "is not empty; add --resume" in CliRunner().invoke(app, call).stderr
 
 
+def test_of_several_processes_the_first_one_speaks(root: Path, tmp_path: Path):
+    call = ["train", "vertebra-slices", "--data", str(root), "--out", str(tmp_path / "run"), *SMALL]
+    forest = [*call, "--set", "task=forest", "--set", "forest.trees=5"]
+    done = CliRunner().invoke(app, forest, env={"RANK": "1"})
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "test: accuracy 0." in CliRunner().invoke(app, [*forest, "--resume"], env={"RANK": "0"}).stdout
+
+
 def test_a_run_goes_by_a_split_file_and_by_a_leaky_one_only_on_purpose(root: Path, tmp_path: Path):
     forest = ["train", "vertebra-slices", "--data", str(root), *SMALL, "--set", "task=forest"]
     uids = [path.name for path in sorted((root / "train_images").iterdir())]

@@ -283,6 +283,7 @@ class _Session:
     def finish(self) -> Fitted:
         """Return the kept weights and write them."""
         network = self._kept()
+        self.fabric.barrier()  # the first process writes the best weights, and all read them
         if self.config.keep == "best":
             network.load_state_dict(load_state(self.run / BEST))
         for parameter in network.parameters():
