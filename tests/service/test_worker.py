@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cspine.domain import Unreachable, Vertebra
+from cspine.domain import InputError, Unreachable, Vertebra
 from cspine.service import Role, tidy
 from cspine.service.shown import GEOMETRY, ShownVolume, level_outlines
 from cspine.service.windows import preset
@@ -210,7 +210,10 @@ def test_the_viewer_is_given_the_voxels_as_they_were_read(place, tmp_path):
     gray = shown.slice_gray(10, preset("bone"))
     assert gray.shape == volume.grid.shape[1:]
     assert gray[canonical[10] < -450].max() == 0
-    assert np.array_equal(level_outlines(out, 10), np.where(labels.labels[10] > 7, 0, labels.labels[10]))
+    named = np.where(labels.labels > 7, 0, labels.labels)
+    assert np.array_equal([level_outlines(out, k) for k in range(len(named))], named)
+    with pytest.raises(InputError, match=f"slice {len(named)} of {len(named)}"):
+        level_outlines(out, len(named))
     geometry = json.loads((out / GEOMETRY).read_text())
     assert geometry["canonical_shape"] == list(volume.grid.shape)
 

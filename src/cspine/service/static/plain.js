@@ -2,7 +2,11 @@
 
 import { VolumeGrid } from "/static/geometry.js";
 
+// Drawn by the processor: an emulated graphics card takes a second for each slice.
+export const IN_MEMORY = { willReadFrequently: true };
 const NEAREST = 10;
+const AHEAD = 4; // slices that are fetched before they are asked for
+const KEPT = 240; // pictures
 const OUTLINE_PX = 1.5; // thin: a break of the cortex must not hide below it
 
 export class PlainView {
@@ -18,6 +22,7 @@ export class PlainView {
     this.drawn = { outlines: true };
     this.zoomed = 1;
     this.offset = [0, 0];
+    this.heading = 1;
   }
 
   async open(url, { levels, colors }) {
@@ -52,7 +57,9 @@ export class PlainView {
 
   set at(lps) {
     const [k, r, c] = this.axial.toIndex(lps);
+    const before = this.number;
     this.number = Math.min(this.axial.shape[0] - 1, Math.max(0, Math.round(k)));
+    this.heading = Math.sign(this.number - before) || this.heading;
     this.here = this.axial.toWorld([this.number, r, c]);
     this.#draw();
   }
@@ -108,10 +115,12 @@ export class PlainView {
     const size = [Math.max(1, Math.round(clientWidth * scale)), Math.max(1, Math.round(clientHeight * scale))];
     if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) [this.canvas.width, this.canvas.height] = size;
     const asked = (this.asked = `${this.number} ${this.name} ${this.drawn.outlines}`);
-    const gray = await this.#picture(`${this.url}/slices/${this.number}.png?window=${this.name}`);
+    const wanted = this.#picture(this.#grayOf(this.number));
+    for (let k = 1; k <= AHEAD; k++) this.#fetchAhead(this.number + k * this.heading);
+    const gray = await wanted;
     const edges = this.colors && this.drawn.outlines ? await this.#edges() : null;
     if (asked !== this.asked || !gray) return;
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", IN_MEMORY);
     const [x, y, w, h] = this.tiles[0].whole;
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
@@ -129,19 +138,33 @@ export class PlainView {
     this.changed?.();
   }
 
+  #grayOf(number) {
+    return `${this.url}/slices/${number}.png?window=${this.name}`;
+  }
+
+  #levelsOf(number) {
+    return `${this.url}/slices/${number}/levels.png`;
+  }
+
+  #fetchAhead(number) {
+    if (number < 0 || number >= this.axial.shape[0]) return;
+    this.#picture(this.#grayOf(number));
+    if (this.colors && this.drawn.outlines) this.#picture(this.#levelsOf(number));
+  }
+
   async #picture(url) {
     if (!this.pictures.has(url)) {
-      if (this.pictures.size > 200) this.pictures.clear();
+      if (this.pictures.size > KEPT) this.pictures.clear();
       this.pictures.set(url, fetch(url).then((answer) => (answer.ok ? answer.blob().then(createImageBitmap) : null)));
     }
     return this.pictures.get(url);
   }
 
   async #edges() {
-    const labels = await this.#picture(`${this.url}/slices/${this.number}/levels.png`);
+    const labels = await this.#picture(this.#levelsOf(this.number));
     if (!labels) return null;
     const made = new OffscreenCanvas(labels.width, labels.height);
-    const context = made.getContext("2d", { willReadFrequently: true });
+    const context = made.getContext("2d", IN_MEMORY);
     context.drawImage(labels, 0, 0);
     return edgesOf(context.getImageData(0, 0, labels.width, labels.height));
   }

@@ -4,7 +4,7 @@ import { api, dicomDate, el, personName, session } from "/static/api.js";
 import { placeText, PLANES, VolumeGrid } from "/static/geometry.js";
 import { drawMarks, FRACTURE, lengthMm, REDRAWN, tileAt } from "/static/marks.js";
 import { Panel } from "/static/panel.js";
-import { PlainView } from "/static/plain.js";
+import { IN_MEMORY, PlainView } from "/static/plain.js";
 
 const at = (id) => document.getElementById(id);
 const id = location.pathname.split("/").pop();
@@ -56,7 +56,8 @@ function redraw() {
   const scale = window.devicePixelRatio || 1;
   const size = [Math.round(over.clientWidth * scale), Math.round(over.clientHeight * scale)];
   if (over.width !== size[0] || over.height !== size[1]) [over.width, over.height] = size;
-  const boxes = drawMarks(over.getContext("2d"), view.tiles, marksShown());
+  const context = over.getContext("2d", view instanceof PlainView ? IN_MEMORY : undefined);
+  const boxes = drawMarks(context, view.tiles, marksShown());
   stage.dataset.boxes = JSON.stringify(boxes);
   showPlace(view.at);
   at("slice").value = Math.round(grid.axial.toIndex(view.at)[0]) + 1;
