@@ -61,9 +61,16 @@ class Truth:
     def levels(self) -> Iterator[tuple[str, Record, bool]]:
         """Yield the levels of all masks, and whether islands were put where they change them."""
         for uid, record in self.masked.items():
-            touched = {island["vertebra"] for island in record["islands"] if island["touches"]}
+            changed = {i["vertebra"] for i in record["islands"] if i["touches"] or is_hidden(i, record)}
             for level in record["levels"]:
-                yield uid, level, level["vertebra"] in touched
+                yield uid, level, level["vertebra"] in changed
+
+
+def is_hidden(island: Record, record: Record) -> bool:
+    """Tell whether an island lies at the end of a scan that cuts its level, too: it might be a part of the level."""
+    ends = {"0", str(record["images"]["slices"] - 1)}
+    cut = {level["vertebra"] for level in record["levels"] if level["cut"]}
+    return island["vertebra"] in cut and bool(ends & set(island["voxels_by_slice"]))
 
 
 class Wrong:

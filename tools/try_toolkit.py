@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.generator_truth import TARGETS, Truth
+from tools.generator_truth import TARGETS, Truth, is_hidden
 from tools.seed_leaks import TWIN, Seeded, seed_leaks
 from tools.toolkit_truth import UID, compare
 
@@ -124,17 +124,14 @@ def _part(root: Path, out: Path, studies: int) -> Path:
 def audited(root: Path, audit: Path) -> tuple[str, bool]:
     """Compare the islands that the audit names with those of the generator.
 
-    An island at the end of a scan that cuts the level too is no mistake that could be seen.
+    A hidden island is no mistake that could be seen.
     """
     truth = Truth.of(root)
     seeded, pieces = set(), set()
     for uid, record in truth.masked.items():
-        ends = {"0", str(record["images"]["slices"] - 1)}
-        cut = {level["vertebra"] for level in record["levels"] if level["cut"]}
         pieces |= {(uid, level["vertebra"]) for level in record["levels"] if level["pieces"] > 1}
         for island in record["islands"]:
-            hidden = island["vertebra"] in cut and ends & set(island["voxels_by_slice"])
-            if not island["touches"] and not hidden:
+            if not island["touches"] and not is_hidden(island, record):
                 seeded.add((uid, island["vertebra"]))
     with (audit / "audit.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
