@@ -21,7 +21,7 @@ from cspine.datasets.fingerprints import Mirror, mirror_signs
 
 # Fingerprints that agree by less are of different pictures. Whole frames of necks are more alike than windows round a
 # bone.
-ALIKE_FRAME, ALIKE_ANCHORED = 0.90, 0.75
+ALIKE_FRAME, ALIKE_ANCHORED = 0.90, 0.70
 # Texture and grain that both agree by more are those of one picture; copies agree by .7 or more.
 SAME, SAME_GRAIN = 0.6, 0.6
 # How many look-alikes of a slice are looked at, and how many of two studies.
