@@ -1,7 +1,7 @@
-"""Check vertebra names on the real necks of Open-KBP that no training saw (odd patient numbers).
+"""Check vertebra names and false alarms on the real necks of Open-KBP that no training saw (odd patient numbers).
 
 There is no vertebra truth for these scans: order, spacing and place in front of the cord are checked
-(`cspine.evaluation.check_neck`). Cite Babier et al., Med Phys 2021, for the data.
+(`cspine.evaluation.check_neck`). No fracture is reported of any, so a rule-in is a false alarm. Cite Babier et al., Med Phys 2021, for the data.
 
 ::
 
@@ -10,6 +10,7 @@ There is no vertebra truth for these scans: order, spacing and place in front of
 
 import argparse
 import csv
+from collections import Counter
 from pathlib import Path
 
 import nibabel
@@ -17,7 +18,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from cspine.dicom import LoadedSeries
-from cspine.domain import Analysis, FlagCode, InputError, Vertebra
+from cspine.domain import Analysis, Decision, FlagCode, InputError, Vertebra
 from cspine.evaluation import NeckCheck, check_neck, cord_axis, wilson
 from cspine.models import default_bundle_path, load_bundle
 from cspine.pipeline import Analyzer
@@ -71,6 +72,7 @@ def main() -> None:
     analyzer = Analyzer(bundle)
     names = necks(given.root, even=given.even)
     passed, unsure = 0, 0
+    decisions: Counter[str] = Counter()
     with (given.out / "necks.csv").open("w") as table:
         table.write("patient,passes,level_uncertain,problems\n")
         for name in names:
@@ -78,6 +80,11 @@ def main() -> None:
             problems = (found,) if isinstance(found, str) else found.problems
             flags = () if analysis is None else analysis.findings.flags
             flagged = any(f.code is FlagCode.LEVEL_UNCERTAIN for f in flags)
+            if analysis is not None:
+                decisions.update(f.decision.value for f in analysis.findings.vertebrae)
+                alarms = [f.vertebra.name for f in analysis.findings.vertebrae if f.decision is Decision.RULE_IN]
+                if alarms:
+                    print(f"{name}: rule-in of {', '.join(alarms)}", flush=True)
             passed += not problems
             unsure += flagged
             table.write(f"{name},{int(not problems)},{int(flagged)},{'; '.join(problems)!r}\n")
@@ -86,6 +93,9 @@ def main() -> None:
                 if analysis is not None:
                     (given.out / f"{name}.png").write_bytes(draw_pictures(analysis, loaded).sagittal.png)
     print(f"real necks (Open-KBP, {'even' if given.even else 'odd'}), bundle {bundle.short_id}")
+    if analyzer.assesses_fractures:
+        judged = decisions.total() - decisions[Decision.NOT_ASSESSED.value]
+        print(f"vertebrae called rule-in {wilson(decisions[Decision.RULE_IN.value], judged)}, all {dict(decisions)}")
     print(f"pass {wilson(passed, len(names))}, flagged as level uncertain {wilson(unsure, len(names))}")
 
 
