@@ -78,7 +78,7 @@ class ModelBundle:
 
 def default_bundle_path() -> Path:
     """Return the folder of the bundle that ships inside the package."""
-    return Path(__file__).parent / "data" / "vertebrae"
+    return Path(__file__).parent / "data" / "cspine"
 
 
 def load_bundle(path: Path | str) -> ModelBundle:
