@@ -64,7 +64,7 @@ def test_studies_go_through_the_archive_and_their_results_come_back(programs, re
         command, cwd=repository, capture_output=True, text=True, timeout=3000, check=False, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Whole^Neck   not assessed; in the archive: DOC, OT, PR, SEG, SR" in done.stdout
+    assert "Whole^Neck   uncertain; in the archive: DOC, OT, PR, SEG, SR" in done.stdout
     assert "Water^Only   refused: no cervical vertebra found" in done.stdout
     assert "archive: http://127.0.0.1:" in done.stdout
     assert not [word for word in ("Whole", "DEMO-1", ROOT_UID) if word in done.stderr]  # logs name no patient, no study
