@@ -1,7 +1,8 @@
 """Check vertebra names and false alarms on the real necks of Open-KBP that no training saw (odd patient numbers).
 
 There is no vertebra truth for these scans: order, spacing and place in front of the cord are checked
-(`cspine.evaluation.check_neck`). No fracture is reported of any, so a rule-in is a false alarm. Cite Babier et al., Med Phys 2021, for the data.
+(`cspine.evaluation.check_neck`). No fracture is reported of any, so a rule-in is a false alarm. Cite Babier et al.,
+Med Phys 2021, for the data.
 
 ::
 

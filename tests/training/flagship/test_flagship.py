@@ -192,5 +192,5 @@ def test_a_smaller_recipe_keeps_its_proportions() -> None:
     recipe = FlagshipRecipe().smaller(persons=3, steps=600, folds=3)
     assert recipe.tune.loop.steps == 600
     assert recipe.adapt.loop.steps == 70
-    assert sum(phase.loop.steps for phase in recipe.phantoms.phases) == 272
+    assert sum(phase.loop.steps for phase in recipe.phantoms.phases) == 580
     assert (recipe.phantoms.cases.persons, recipe.adapt.phantoms.count, recipe.folds) == (3, 3, 3)
