@@ -82,7 +82,8 @@ def write_fracture_bundle(
         calibration=triage.document(),
         thresholds={"map": point, "chosen_on": triage.chosen_on},
         training={
-            "vertebrae": {"bundle": vertebrae.id, **dict(old.training)},
+            # Of a bundle that has a fracture stage, too, only what it says of its vertebra stage.
+            "vertebrae": {"bundle": vertebrae.id, **dict(old.training.get("vertebrae", old.training))},
             "fractures": about.training,
             "map_points": {} if tuned is None else {f"{k:g}": round(v, 4) for k, v in tuned.points.items()},
         },

@@ -16,7 +16,8 @@ from cspine.models import load_bundle
 from cspine.phantom import CropPlan, FractureMix, sample_fractures
 from cspine.pipeline import Analyzer, FractureSpec
 from cspine.training import CasePlan, FlagshipRecipe, FractureCasePlan, FractureRecipe, LoopConfig, train_flagship
-from cspine.training.flagship.adapt import adapted_vertebrae
+from cspine.training.export import ExportedGraph
+from cspine.training.flagship.adapt import adapted_vertebrae, write_vertebra_stage
 from cspine.training.flagship.recipe import AdaptPlan
 from cspine.training.flagship.scores import load_scores, save_scores
 from cspine.training.flagship.study_crops import (
@@ -180,6 +181,21 @@ def test_scores_keep_what_tunes(tmp_path: Path) -> None:
         assert new.vertebra is old.vertebra
         np.testing.assert_allclose(new.map, old.map, atol=1e-3)
         np.testing.assert_array_equal(new.grid.affine, old.grid.affine)
+
+
+def test_an_adapted_vertebra_stage_leaves_the_fracture_stage_of_its_start_out(tmp_path: Path) -> None:
+    start = coded_fracture_bundle(tmp_path / "start")
+    coarse = ExportedGraph(start.graph_bytes("coarse"), start.manifest.parity["coarse"])
+    made = write_vertebra_stage(tmp_path / "made", start, coarse, {"steps": 1}, "# Card\n")
+    assert sorted(made.manifest.graphs) == ["coarse", "refine"]
+    assert not made.manifest.labels.keys() & {"types", "mimics"}
+    analyzer = Analyzer(made, threads=1)
+    assert not analyzer.assesses_fractures
+    case = coded_study(0, broken=False)
+    before = Analyzer(start, threads=1).analyze(case.volume).findings
+    assert [f.center_lps_mm for f in analyzer.analyze(case.volume).findings.vertebrae] == [
+        f.center_lps_mm for f in before.vertebrae
+    ]
 
 
 def test_nothing_is_adapted_in_no_steps(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The vertebra stage learns what the studies look like: from their masks, and from its own labels where it is sure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from cspine.datasets import LabeledStudy, StudyFiles, read_study
 from cspine.domain import InputError
 from cspine.models import ManifestParts, ModelBundle, load_bundle, write_bundle
 from cspine.pipeline import Analyzer, Located, PipelineSpec
-from cspine.training.export import export_coarse
+from cspine.training.export import ExportedGraph, export_coarse
 from cspine.training.flagship.recipe import AdaptPlan
 from cspine.training.fractures import Say
 from cspine.training.loop import fit
@@ -63,21 +64,34 @@ def adapted_vertebrae(
         torch.save(fit(task, plan.loop, run / "coarse", network, report).state_dict(), done)
     coarse = task.network()
     coarse.load_state_dict(torch.load(done, weights_only=True))
-    old, name = start.manifest, f"{start.manifest.name}-adapted"
-    exported = export_coarse(coarse.eval(), PipelineSpec.from_manifest(old.preprocess).coarse.multiple)
+    exported = export_coarse(coarse.eval(), PipelineSpec.from_manifest(start.manifest.preprocess).coarse.multiple)
+    training = {"start": start.id, "taught": len(taught), "by_masks": masks, "steps": plan.loop.steps}
+    name = f"{start.manifest.name}-adapted"
+    card = CARD.format(name=name, start=start.short_id, steps=plan.loop.steps, taught=len(taught), masks=masks)
+    return write_vertebra_stage(run / "bundle", start, exported, training, card)
+
+
+def write_vertebra_stage(
+    folder: Path, start: ModelBundle, coarse: ExportedGraph, training: dict[str, object], card: str
+) -> ModelBundle:
+    """Write a bundle that finds and names vertebrae as `start` does, with another whole-volume network.
+
+    A fracture stage of `start` is left out: it was trained and calibrated on what the old network found.
+    """
+    old = start.manifest
+    spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=None, localize=None)
     parts = ManifestParts(
-        name=name,
+        name=f"{old.name}-adapted",
         version=old.version,
         created_by=f"cspine {__version__}",
         precision=old.precision,
-        labels=dict(old.labels),
-        preprocess=dict(old.preprocess),
-        parity={"coarse": exported.parity, "refine": old.parity["refine"]},
-        training={"start": start.id, "taught": len(taught), "by_masks": masks, "steps": plan.loop.steps},
+        labels={key: names for key, names in old.labels.items() if key not in {"types", "mimics"}},
+        preprocess=spec.to_manifest(),
+        parity={"coarse": coarse.parity, "refine": old.parity["refine"]},
+        training=training,
     )
-    card = CARD.format(name=name, start=start.short_id, steps=plan.loop.steps, taught=len(taught), masks=masks)
-    graphs = {"coarse": exported.onnx, "refine": start.graph_bytes("refine")}
-    return write_bundle(run / "bundle", parts, graphs, card)
+    graphs = {"coarse": coarse.onnx, "refine": start.graph_bytes("refine")}
+    return write_bundle(folder, parts, graphs, card)
 
 
 def _teachers(
