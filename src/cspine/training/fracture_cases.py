@@ -185,14 +185,12 @@ def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
     bare = _scans(plan, number, replace(spec, fractures=()))
     rng = np.random.default_rng([plan.seed, number, 2])
     cut = [insert_own(crop, plan.mix, rng) for crop in bare]
-    inserted = [crop for crop in cut if crop is not None]
-    codes = [_codes(crop) for crop in bare]
-    for others in (broken, cut):
-        for k, other in enumerate(others):
-            if other is not None:
-                codes[k] = codes[k] | np.where(_codes(other) & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
-    crops = [*bare, *broken, *inserted]
-    codes += [_codes(crop) for crop in (*broken, *inserted)]
+    crops, codes = list(bare), [_codes(crop) for crop in bare]
+    for k, other in enumerate((*broken, *cut)):
+        if other is not None:
+            crops.append(other)
+            codes.append(_codes(other))
+            codes[k % len(bare)] |= np.where(codes[-1] & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
     twin = np.array([k < len(bare) and bool((c & TWIN_FRACTURE).any()) for k, c in enumerate(codes)])
     hu = np.stack([crop.volume.hu for crop in crops])
     save_crops(root / f"person_{number:05d}", hu, np.stack(codes), {**_truth(crops), "twin": twin})

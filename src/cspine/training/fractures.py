@@ -145,7 +145,7 @@ class FractureRecipe:
     @property
     def spec(self) -> FractureSpec:
         """Crop and map, as the pipeline makes them."""
-        return replace(self.phases[-1].plan.fracture, mirrored=self.mirrored)
+        return replace(self.phases[-1].plan.fracture, members=self.members, mirrored=self.mirrored)
 
     def member(self, number: int) -> tuple[FracturePhase, ...]:
         """Return the phases of one network; numbers from 0."""
@@ -186,8 +186,7 @@ def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, s
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
     say(f"crops of {len(cases)} phantom persons")
-    folders = [run / name for name in replace(recipe.spec, members=recipe.members).graphs]
-    members = [train_phases(recipe.member(k), cases, folder, say) for k, folder in enumerate(folders)]
+    members = [train_phases(recipe.member(k), cases, run / name, say) for k, name in enumerate(recipe.spec.graphs)]
     untuned = _bundle(recipe, vertebrae, members, run / "bundle-untuned", None)
     tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
     return _bundle(recipe, vertebrae, members, run / "bundle", tuned)

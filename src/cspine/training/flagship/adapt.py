@@ -66,8 +66,7 @@ def adapted_vertebrae(
     coarse.load_state_dict(torch.load(done, weights_only=True))
     exported = export_coarse(coarse.eval(), PipelineSpec.from_manifest(start.manifest.preprocess).coarse.multiple)
     training = {"start": start.id, "taught": len(taught), "by_masks": masks, "steps": plan.loop.steps}
-    name = f"{start.manifest.name}-adapted"
-    card = CARD.format(name=name, start=start.short_id, steps=plan.loop.steps, taught=len(taught), masks=masks)
+    card = CARD.format(name=_name(start), start=start.short_id, steps=plan.loop.steps, taught=len(taught), masks=masks)
     return write_vertebra_stage(run / "bundle", start, exported, training, card)
 
 
@@ -81,7 +80,7 @@ def write_vertebra_stage(
     old = start.manifest
     spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=None, localize=None)
     parts = ManifestParts(
-        name=f"{old.name}-adapted",
+        name=_name(start),
         version=old.version,
         created_by=f"cspine {__version__}",
         precision=old.precision,
@@ -92,6 +91,10 @@ def write_vertebra_stage(
     )
     graphs = {"coarse": coarse.onnx, "refine": start.graph_bytes("refine")}
     return write_bundle(folder, parts, graphs, card)
+
+
+def _name(start: ModelBundle) -> str:
+    return f"{start.manifest.name}-adapted"
 
 
 def _teachers(
