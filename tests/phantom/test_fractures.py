@@ -37,7 +37,7 @@ from cspine.phantom.fractures.alignment import Carried, displaced
 from cspine.phantom.fractures.motion import motion, part_of
 from cspine.phantom.fractures.planning import plan_fracture
 from cspine.phantom.fractures.severity import amount_of
-from cspine.phantom.fractures.surfaces import Line, flat, sheet
+from cspine.phantom.fractures.surfaces import Line, Places, flat, sheet
 from cspine.phantom.fractures.swelling import Swelling, swollen
 from cspine.phantom.mesh import DistanceLattice, LatticeBone
 from cspine.phantom.skeleton import PlacedBone, Skeleton
@@ -214,8 +214,8 @@ def test_a_moved_fragment_shows_where_it_left_and_where_it_came():
 def test_a_break_along_a_line_is_a_channel():
     channel = Break(Line(np.array([[0.0, -20.0, 0.0], [0.0, 20.0, 0.0]])), 2.0, filler_hu=-10.0, margin_hu=100.0)
     points = np.array([[0.2, 0, 0], [0.95, 0, 0], [2.0, 0, 0], [5.0, 0, 0]], dtype=np.float32)
-    assert channel.gap_share(points, 0.4) == pytest.approx([1.0, 0.625, 0.0, 0.0], abs=0.01)
-    hardened = channel.hardening_hu(points)
+    assert channel.gap_share(Places(points), 0.4) == pytest.approx([1.0, 0.625, 0.0, 0.0], abs=0.01)
+    hardened = channel.hardening_hu(Places(points))
     assert hardened[1] > hardened[2] > hardened[3]
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cspine.phantom.fractures.surfaces import Surface
+from cspine.phantom.fractures.surfaces import Places, Surface
 
 _FADE = 0.4  # share of the reach over which a crack closes
 _LEAST_STRENGTH = 0.25  # a break that is closed further than this is not part of the truth
@@ -51,39 +51,39 @@ class Break:
         """Whether it is open all over its surface."""
         return self.center_mm is None or not np.isfinite(self.reach_mm)
 
-    def strength_at(self, points_mm: np.ndarray) -> np.ndarray:
-        """Return float32 (N,), 0 … 1: how far it is open at points (N, 3)."""
+    def strength_at(self, places: Places) -> np.ndarray:
+        """Return float32 (N,), 0 … 1: how far it is open."""
         if self.is_everywhere:
-            return np.ones(len(points_mm), dtype=np.float32)
-        away = np.linalg.norm(points_mm - np.asarray(self.center_mm, dtype=np.float32), axis=1)
+            return np.ones(len(places), dtype=np.float32)
+        away = np.linalg.norm(places.points_mm - np.asarray(self.center_mm, dtype=np.float32), axis=1)
         open_: np.ndarray = np.clip((self.reach_mm - away) / (_FADE * self.reach_mm), 0, 1)
         return open_.astype(np.float32)
 
-    def gap_share(self, points_mm: np.ndarray, width_mm: float) -> np.ndarray:
+    def gap_share(self, places: Places, width_mm: float) -> np.ndarray:
         """Return which share of a sample of that width the gap takes, float32 (N,)."""
-        signed = self.surface.signed_mm(points_mm)
-        half, reach = self.strength_at(points_mm) * np.float32(self.gap_mm / 2), np.float32(width_mm / 2)
+        signed = places.signed_mm(self.surface)
+        half, reach = self.strength_at(places) * np.float32(self.gap_mm / 2), np.float32(width_mm / 2)
         overlap = np.minimum(signed + reach, half) - np.maximum(signed - reach, -half)
         share: np.ndarray = np.clip(overlap / np.float32(width_mm), 0, 1)
         return share
 
-    def hardening_hu(self, points_mm: np.ndarray) -> np.ndarray:
-        """Return what is added to the bone at points, float32 (N,)."""
+    def hardening_hu(self, places: Places) -> np.ndarray:
+        """Return what is added to the bone there, float32 (N,)."""
         if self.margin_hu == 0:
-            return np.zeros(len(points_mm), dtype=np.float32)
-        strength = self.strength_at(points_mm)
-        beyond = np.abs(self.surface.signed_mm(points_mm)) - strength * np.float32(self.gap_mm / 2)
+            return np.zeros(len(places), dtype=np.float32)
+        strength = self.strength_at(places)
+        beyond = np.abs(places.signed_mm(self.surface)) - strength * np.float32(self.gap_mm / 2)
         falloff = np.exp(-((np.maximum(beyond, 0) / np.float32(self.margin_mm)) ** 2))
         added: np.ndarray = np.float32(self.margin_hu) * strength * falloff
         return added
 
-    def shows_at(self, points_mm: np.ndarray, half_mm: float) -> np.ndarray:
+    def shows_at(self, places: Places, half_mm: float) -> np.ndarray:
         """Return bool (N,): whether the surface with its gap passes within half a sample."""
         if not self.shows:
-            return np.zeros(len(points_mm), dtype=bool)
-        strength = self.strength_at(points_mm)
+            return np.zeros(len(places), dtype=bool)
+        strength = self.strength_at(places)
         within = np.maximum(strength * np.float32(self.gap_mm / 2), np.float32(half_mm))
-        near: np.ndarray = (np.abs(self.surface.signed_mm(points_mm)) < within) & (strength > _LEAST_STRENGTH)
+        near: np.ndarray = (np.abs(places.signed_mm(self.surface)) < within) & (strength > _LEAST_STRENGTH)
         return near
 
 
@@ -103,16 +103,16 @@ class Face:
     sign: int = 1
     hinge: bool = False
 
-    def signed_mm(self, points_mm: np.ndarray) -> np.ndarray:
+    def signed_mm(self, places: Places) -> np.ndarray:
         """Return float32 (N,), negative on the side of the fragment."""
-        return self.cut.surface.signed_mm(points_mm) * np.float32(self.sign)
+        return places.signed_mm(self.cut.surface) * np.float32(self.sign)
 
-    def half_gap_mm(self, points_mm: np.ndarray) -> np.ndarray | np.float32:
-        """Return half the gap at points (N, 3): float32 (N,), or one value; none at a hinge."""
+    def half_gap_mm(self, places: Places) -> np.ndarray | np.float32:
+        """Return half the gap: float32 (N,), or one value; none at a hinge."""
         if self.hinge or self.cut.gap_mm == 0:
             return np.float32(0)
         half = np.float32(self.cut.gap_mm / 2)
-        return half if self.cut.is_everywhere else half * self.cut.strength_at(points_mm)
+        return half if self.cut.is_everywhere else half * self.cut.strength_at(places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,42 +138,41 @@ class Fragment:
         """Whether it left its place."""
         return not np.array_equal(self.move, np.eye(4))
 
-    def sources(self, points_mm: np.ndarray) -> np.ndarray:
-        """Return where points (N, 3) of the moved fragment came from."""
+    def sources(self, places: Places) -> Places:
+        """Return where places of the moved fragment came from: the same object, if it did not move."""
         if not self.is_moved:
-            return points_mm
-        source: np.ndarray = points_mm @ self.back[:3, :3].T + self.back[:3, 3]
-        return source
+            return places
+        return Places(places.points_mm @ self.back[:3, :3].T + self.back[:3, 3])
 
-    def region_mm(self, points_mm: np.ndarray) -> np.ndarray:
+    def region_mm(self, places: Places) -> np.ndarray:
         """Return float32 (N,), negative within the faces before any moved or opened."""
-        return _largest([face.signed_mm(points_mm) for face in self.faces])
+        return _largest([face.signed_mm(places) for face in self.faces])
 
-    def retreat_mm(self, points_mm: np.ndarray, direction: float) -> np.ndarray:
+    def retreat_mm(self, places: Places, direction: float) -> np.ndarray:
         """Return the region when every face retreats by half its gap, inward (+1) or outward (−1)."""
         way = np.float32(direction)
-        return _largest([f.signed_mm(points_mm) + way * f.half_gap_mm(points_mm) for f in self.faces])
+        return _largest([f.signed_mm(places) + way * f.half_gap_mm(places) for f in self.faces])
 
-    def face_shows(self, points_mm: np.ndarray, half_mm: float) -> np.ndarray:
+    def face_shows(self, places: Places, half_mm: float) -> np.ndarray:
         """Return bool (N,): whether a broken face of the region passes within half a sample."""
-        signed = [face.signed_mm(points_mm) for face in self.faces]
-        limits = [np.maximum(face.half_gap_mm(points_mm), np.float32(half_mm)) for face in self.faces]
-        near = np.zeros(len(points_mm), dtype=bool)
+        signed = [face.signed_mm(places) for face in self.faces]
+        limits = [np.maximum(face.half_gap_mm(places), np.float32(half_mm)) for face in self.faces]
+        near = np.zeros(len(places), dtype=bool)
         for face, height, limit in zip(self.faces, signed, limits, strict=True):
             if face.cut.shows and not face.hinge:
-                near |= (np.abs(height) < limit) & (face.cut.strength_at(points_mm) > _LEAST_STRENGTH)
+                near |= (np.abs(height) < limit) & (face.cut.strength_at(places) > _LEAST_STRENGTH)
         for height, limit in zip(signed, limits, strict=True):
             near &= height < limit
         return near
 
-    def hardening_hu(self, points_mm: np.ndarray) -> np.ndarray:
+    def hardening_hu(self, places: Places) -> np.ndarray:
         """Return what is added to bone beside the broken faces, float32 (N,); little away from the fragment."""
-        total = np.zeros(len(points_mm), dtype=np.float32)
+        total = np.zeros(len(places), dtype=np.float32)
         for face in self.faces:
             if not face.hinge and face.cut.margin_hu:
-                others = [f.signed_mm(points_mm) for f in self.faces if f is not face]
+                others = [f.signed_mm(places) for f in self.faces if f is not face]
                 beside = np.maximum(_largest(others), 0) if others else np.float32(0)
-                total += face.cut.hardening_hu(points_mm) * np.exp(-beside)
+                total += face.cut.hardening_hu(places) * np.exp(-beside)
         return total
 
 

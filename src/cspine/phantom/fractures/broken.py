@@ -8,6 +8,7 @@ import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.phantom.fractures.breaks import Breaks, Fragment
+from cspine.phantom.fractures.surfaces import Places
 from cspine.phantom.skeleton import Bone
 
 
@@ -34,6 +35,14 @@ class Share:
     distance_mm: np.ndarray
     cover: np.ndarray
     harder_hu: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Places as one piece of bone sees them: where they lay before it moved, and how far from the unbroken surface."""
+
+    source: Places
+    distance_mm: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,25 +76,39 @@ class BrokenBone:
 
     def distance_mm(self, points_mm: np.ndarray) -> np.ndarray:
         """Return the signed distance to the union of the pieces, float32 (N,)."""
-        points = np.asarray(points_mm, dtype=np.float32)
-        nearest = self.bone.distance_mm(points)
-        for fragment in self.breaks.fragments:
-            np.maximum(nearest, -fragment.region_mm(points), out=nearest)
-        for number, fragment in enumerate(self.breaks.fragments):
-            source = fragment.sources(points)
-            region = fragment.region_mm(source)
-            for earlier in self.breaks.fragments[:number]:
-                np.maximum(region, -earlier.region_mm(source), out=region)
-            np.minimum(nearest, np.maximum(self.bone.distance_mm(source), region), out=nearest)
+        return self._union(self._moved(Places(points_mm)))
+
+    def _moved(self, places: Places) -> list["_Piece"]:
+        """Return places as the whole bone and then every fragment see them."""
+        whole = _Piece(places, self.bone.distance_mm(places.points_mm))
+        return [whole, *(self._seen_by(fragment, whole) for fragment in self.breaks.fragments)]
+
+    def _seen_by(self, fragment: Fragment, whole: "_Piece") -> "_Piece":
+        if not fragment.is_moved:
+            return whole
+        source = fragment.sources(whole.source)
+        return _Piece(source, self.bone.distance_mm(source.points_mm))
+
+    def _union(self, pieces: list["_Piece"]) -> np.ndarray:
+        """Return the distance to the union of the pieces, float32 (N,)."""
+        whole, fragments = pieces[0], self.breaks.fragments
+        nearest = whole.distance_mm.copy()
+        for fragment in fragments:
+            np.maximum(nearest, -fragment.region_mm(whole.source), out=nearest)
+        for number, (fragment, piece) in enumerate(zip(fragments, pieces[1:], strict=True)):
+            region = fragment.region_mm(piece.source)
+            for earlier in fragments[:number]:
+                np.maximum(region, -earlier.region_mm(piece.source), out=region)
+            np.minimum(nearest, np.maximum(piece.distance_mm, region), out=nearest)
         return nearest
 
     def envelope_mm(self, points_mm: np.ndarray) -> np.ndarray:
         """Return a distance, float32 (N,), below which lies all that is, or was, within a piece."""
-        points = np.asarray(points_mm, dtype=np.float32)
-        nearest = self.bone.distance_mm(points)
+        places = Places(points_mm)
+        nearest = self.bone.distance_mm(places.points_mm)
         for fragment in self.breaks.fragments:
             if fragment.is_moved:
-                np.minimum(nearest, self.bone.distance_mm(fragment.sources(points)), out=nearest)
+                np.minimum(nearest, self.bone.distance_mm(fragment.sources(places).points_mm), out=nearest)
         return nearest
 
     def shares(self, points_mm: np.ndarray, width_mm: float) -> Iterator[Share]:
@@ -94,18 +117,18 @@ class BrokenBone:
         Without a move the covers of a place sum to 1 less the gap's share; pieces that were pushed into each other
         sum to more.
         """
-        points = np.asarray(points_mm, dtype=np.float32)
-        yield from self._share(points, width_mm, None, self.breaks.fragments)
+        places = Places(points_mm)
+        yield from self._share(places, width_mm, None, self.breaks.fragments)
         for number, fragment in enumerate(self.breaks.fragments):
-            yield from self._share(points, width_mm, fragment, self.breaks.fragments[:number])
+            yield from self._share(places, width_mm, fragment, self.breaks.fragments[:number])
 
     def _share(
-        self, points: np.ndarray, width_mm: float, fragment: Fragment | None, others: tuple[Fragment, ...]
+        self, places: Places, width_mm: float, fragment: Fragment | None, others: tuple[Fragment, ...]
     ) -> Iterator[Share]:
-        source = points if fragment is None else fragment.sources(points)
-        distance = self.bone.distance_mm(source)
+        source = places if fragment is None else fragment.sources(places)
+        distance = self.bone.distance_mm(source.points_mm)
         which = np.flatnonzero(distance < width_mm / 2)
-        source, distance = source[which], distance[which]
+        source, distance = source.some(which), distance[which]
         width = np.float32(width_mm)
         cover = np.clip(0.5 - distance / width, 0, 1)
         if fragment is not None:
@@ -115,22 +138,22 @@ class BrokenBone:
         kept = np.flatnonzero(cover > 0)
         if kept.size == 0:
             return
-        which, source, distance, cover = which[kept], source[kept], distance[kept], cover[kept]
+        which, source, distance, cover = which[kept], source.some(kept), distance[kept], cover[kept]
         harder = np.zeros(len(which), dtype=np.float32)
         for crack in self.breaks.cracks:
             cover *= 1 - crack.gap_share(source, width_mm)
             harder += crack.hardening_hu(source)
         for piece in self.breaks.fragments:
             harder += piece.hardening_hu(source)
-        yield Share(which, source, distance, cover.astype(np.float32), harder)
+        yield Share(which, source.points_mm, distance, cover.astype(np.float32), harder)
 
     def gap_filling(self, points_mm: np.ndarray, width_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """Return how much of each sample was bone (N,), and the HU (N,) of what fills it where bone has left."""
-        points = np.asarray(points_mm, dtype=np.float32)
-        was = np.clip(0.5 - self.bone.distance_mm(points) / np.float32(width_mm), 0, 1)
-        filler = np.full(len(points), self.breaks.filler_hu, dtype=np.float32)
+        places = Places(points_mm)
+        was = np.clip(0.5 - self.bone.distance_mm(places.points_mm) / np.float32(width_mm), 0, 1)
+        filler = np.full(len(places), self.breaks.filler_hu, dtype=np.float32)
         for crack in self.breaks.cracks:
-            share = crack.gap_share(points, width_mm)
+            share = crack.gap_share(places, width_mm)
             filler += np.clip(4 * share, 0, 1) * np.float32(crack.filler_hu - self.breaks.filler_hu)
         return was, filler
 
@@ -140,19 +163,17 @@ class BrokenBone:
         True where a break, with its gap, runs through bone within half a sample, at its old and at its new place, and
         where bone has left or entered by more than half a sample.
         """
-        points = np.asarray(points_mm, dtype=np.float32)
-        was = self.bone.distance_mm(points) < 0
-        shows = np.zeros(len(points), dtype=bool)
+        pieces = self._moved(Places(points_mm))
+        places, before = pieces[0].source, pieces[0].distance_mm
+        was, shows = before < 0, np.zeros(len(places), dtype=bool)
         for crack in self.breaks.cracks:
-            shows |= was & crack.shows_at(points, half_mm)
-        for fragment in self.breaks.fragments:
-            source = fragment.sources(points)
-            there = self.bone.distance_mm(source) < 0 if fragment.is_moved else was
-            shows |= there & fragment.face_shows(source, half_mm)
+            shows |= was & crack.shows_at(places, half_mm)
+        for fragment, piece in zip(self.breaks.fragments, pieces[1:], strict=True):
+            shows |= (piece.distance_mm < 0) & fragment.face_shows(piece.source, half_mm)
             if fragment.is_moved:
-                shows |= was & fragment.face_shows(points, half_mm)
+                shows |= was & fragment.face_shows(places, half_mm)
         if any(fragment.is_moved for fragment in self.breaks.fragments):
-            before, after, clear = self.bone.distance_mm(points), self.distance_mm(points), np.float32(half_mm)
+            after, clear = self._union(pieces), np.float32(half_mm)
             shows |= ((before < -clear) & (after > clear)) | ((before > clear) & (after < -clear))
         return shows
 

@@ -13,6 +13,7 @@ from cspine.phantom.fractures.fracture import Fracture
 from cspine.phantom.fractures.motion import part_of
 from cspine.phantom.fractures.planning import bone_name, plan_fracture
 from cspine.phantom.fractures.recipe import Plan
+from cspine.phantom.fractures.surfaces import Places
 from cspine.phantom.fractures.swelling import Swelling
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton, mean_scale
 
@@ -140,7 +141,7 @@ def _shell_of(piece: Fragment, bone: Bone) -> np.ndarray:
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.float32)
     distance = bone.distance_mm(points)
     points = points[(distance < 0) & (distance > -_SHELL_DEPTH_MM)]
-    shell: np.ndarray = points[piece.region_mm(points) < 0]
+    shell: np.ndarray = points[piece.region_mm(Places(points)) < 0]
     return shell
 
 
