@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cspine.datasets import NO_FRACTURES, Layout, PhantomPlan, Size, layout_named, size_named, write_phantoms
+from cspine.datasets import (
+    NO_FRACTURES,
+    Layout,
+    PhantomPlan,
+    Size,
+    layout_named,
+    severities_named,
+    size_named,
+    write_phantoms,
+)
 from cspine.domain import ConfigError, LabelMap, Rejected, Volume
 from cspine.phantom import Case, Field, PhantomSpec, Variants
 from cspine.stores import open_source, read_nifti
@@ -191,6 +200,21 @@ def test_fractures_that_are_drawn_lie_in_view_and_half_of_the_necks_have_none():
         spec.coverage.top <= fracture.vertebra <= spec.coverage.bottom for spec in specs for fracture in spec.fractures
     )
     assert not any(PhantomPlan(200, 1, fractures=NO_FRACTURES).spec(number).fractures for number in range(50))
+
+
+def test_severities_that_are_drawn_lie_in_the_range_that_is_asked_for():
+    hard = [PhantomPlan(80, 1, severities=(1, 2)).spec(number) for number in range(80)]
+    assert {fracture.severity for spec in hard for fracture in spec.fractures} == {1, 2}
+    asked = [PhantomPlan(20, 1, fractures=("burst@C5",), severities=(4, 5)).spec(number) for number in range(20)]
+    assert {spec.fractures[0].severity for spec in asked} == {4, 5}
+    usual = [PhantomPlan(80, 1).spec(number) for number in range(80)]
+    assert {fracture.severity for spec in usual for fracture in spec.fractures} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("text", ["0", "3-9", "5-3", "severe", "-"])
+def test_severities_that_do_not_exist_are_refused(text):
+    with pytest.raises(ConfigError, match="severit"):
+        PhantomPlan(1, 1, severities=severities_named(text))
 
 
 def test_small_sets_are_small():

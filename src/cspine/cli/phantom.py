@@ -29,6 +29,12 @@ Root = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Throw away phantoms that are in ROOT; never anything else.")
 ]
+Severity = Annotated[
+    str,
+    typer.Option(
+        "--severity", metavar="S|S-S", help="Severities that are drawn, 1 (barely visible) to 5: one or a range."
+    ),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes.")]
 
 
@@ -46,6 +52,7 @@ def make(
             help="Every study has this one; may be repeated; none: no fractures. Default: as often as in RSNA 2022.",
         ),
     ] = None,
+    severity: Severity = "1-5",
     usual: Annotated[
         bool, typer.Option("--usual", help="No anatomical variants and no mimics; default: as common as in adults.")
     ] = False,
@@ -79,13 +86,12 @@ def make(
     """
 
     def plan() -> "PhantomPlan":
-        from cspine.datasets import SAMPLED, PhantomPlan, RsnaOptions, layout_named, size_named
+        from cspine.datasets import SAMPLED, PhantomPlan, RsnaOptions, layout_named, severities_named, size_named
 
         rsna = RsnaOptions(masks, boxed, test, islands)
         sizes = (matrix, finest, size_named(size))
-        return PhantomPlan(
-            studies, seed, anatomy, layout_named(layout), *sizes, family, tuple(fracture or SAMPLED), not usual, rsna
-        )
+        drawn = (tuple(fracture or SAMPLED), severities_named(severity))
+        return PhantomPlan(studies, seed, anatomy, layout_named(layout), *sizes, family, *drawn, not usual, rsna)
 
     run_command(lambda: _make(plan, out, workers, overwrite), verbose=verbose)
 

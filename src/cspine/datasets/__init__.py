@@ -67,7 +67,16 @@ if TYPE_CHECKING:
     from cspine.datasets.mask_geometry import LevelExtent, LevelOverlap, largest_piece, level_extents, level_overlaps
     from cspine.datasets.nifti import nifti_bytes, plain_nifti_bytes, rsna_mask_bytes
     from cspine.datasets.phantom_gallery import GalleryPlan, write_gallery
-    from cspine.datasets.phantom_plan import NO_FRACTURES, SAMPLED, Layout, PhantomPlan, Size, layout_named, size_named
+    from cspine.datasets.phantom_plan import (
+        NO_FRACTURES,
+        SAMPLED,
+        Layout,
+        PhantomPlan,
+        Size,
+        layout_named,
+        severities_named,
+        size_named,
+    )
     from cspine.datasets.phantom_studies import write_phantoms
     from cspine.datasets.phantom_truth import phantom_header, truth_document
     from cspine.datasets.prepare import (
@@ -230,6 +239,7 @@ __all__ = [
     "select",
     "selected",
     "series_of",
+    "severities_named",
     "size_named",
     "slice_contrast",
     "space_needed",
@@ -301,7 +311,16 @@ _LATE = {
     "mask_geometry": ("LevelExtent", "LevelOverlap", "largest_piece", "level_extents", "level_overlaps"),
     "nifti": ("nifti_bytes", "plain_nifti_bytes", "rsna_mask_bytes"),
     "phantom_gallery": ("GalleryPlan", "write_gallery"),
-    "phantom_plan": ("NO_FRACTURES", "SAMPLED", "Layout", "PhantomPlan", "Size", "layout_named", "size_named"),
+    "phantom_plan": (
+        "NO_FRACTURES",
+        "SAMPLED",
+        "Layout",
+        "PhantomPlan",
+        "Size",
+        "layout_named",
+        "severities_named",
+        "size_named",
+    ),
     "phantom_studies": ("write_phantoms",),
     "phantom_truth": ("phantom_header", "truth_document"),
     "prepare": (

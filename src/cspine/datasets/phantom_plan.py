@@ -16,6 +16,7 @@ from cspine.phantom import (
     Coverage,
     Field,
     Fracture,
+    FractureMix,
     PhantomSpec,
     Scanner,
     parse_fracture,
@@ -68,6 +69,20 @@ def size_named(name: str) -> Size:
     return Size(_one_of(name, Size, "size"))
 
 
+def severities_named(text: str) -> tuple[int, int]:
+    """Return least and greatest of "3" or "3-5".
+
+    Raises
+    ------
+    ConfigError
+        It is neither.
+    """
+    least, _, greatest = text.partition("-")
+    if least not in _SEVERITIES or (greatest or least) not in _SEVERITIES:
+        raise ConfigError(f"severity is {text!r}, must be one of 1 … 5, or a range such as 3-5")
+    return int(least), int(greatest or least)
+
+
 def _one_of(name: str, known: type[StrEnum], what: str) -> str:
     if name not in list(known):
         raise ConfigError(f"unknown {what} {name!r}; known are {', '.join(known)}")
@@ -91,6 +106,8 @@ class PhantomPlan:
     fractures
         `SAMPLED` with the odds of the RSNA set, `NO_FRACTURES`, or ``TYPE@LEVEL`` or ``TYPE@LEVEL:SEVERITY`` for each
         that every study has; these have whole necks.
+    severities
+        Least and greatest of fractures that are drawn, 1 (barely visible) to 5.
     unusual
         Whether anatomical variants and mimics are as common as in adults, or absent.
     rsna
@@ -106,6 +123,7 @@ class PhantomPlan:
     size: Size = Size.FULL
     family: str = "A"
     fractures: tuple[str, ...] = SAMPLED
+    severities: tuple[int, int] = (1, 5)
     unusual: bool = True
     rsna: RsnaOptions = field(default_factory=RsnaOptions)
 
@@ -122,6 +140,9 @@ class PhantomPlan:
             raise ConfigError(f"unknown family {self.family!r}; known are A, B")
         if self.anatomy != PROCEDURAL and not Path(self.anatomy).is_dir():
             raise ConfigError(f"anatomy {self.anatomy!r} is neither {PROCEDURAL!r} nor a folder of meshes")
+        least, greatest = self.severities
+        if not 1 <= least <= greatest <= 5:
+            raise ConfigError(f"severities is {least}-{greatest}, must be a range within 1-5")
         for text in self._asked():
             _parsed(text)
 
@@ -155,13 +176,20 @@ class PhantomPlan:
     def _fractures(self, number: int, coverage: Coverage) -> tuple[Fracture, ...]:
         rng = self._rng(number, 2)
         if self.fractures == SAMPLED:
-            return sample_fractures(rng, family=self.family, top=coverage.top, bottom=coverage.bottom)
+            view = {"top": coverage.top, "bottom": coverage.bottom}
+            return sample_fractures(rng, family=self.family, mix=self._mix(), **view)
         return tuple(self._asked_fracture(text, rng) for text in self._asked())
+
+    def _mix(self) -> FractureMix:
+        usual, (least, greatest) = FractureMix(), self.severities
+        odds = (share if least <= k <= greatest else 0.0 for k, share in enumerate(usual.severity, start=1))
+        return replace(usual, severity=tuple(odds))
 
     def _asked_fracture(self, text: str, rng: np.random.Generator) -> Fracture:
         place, severity = _parsed(text)
         kind, level = parse_fracture(place)
-        drawn = int(rng.integers(1, 6))
+        least, greatest = self.severities
+        drawn = int(rng.integers(least, greatest + 1))
         return Fracture(kind, level, severity or drawn, self.family, int(rng.integers(2**31)))
 
     def _sized(self, scanner: Scanner) -> Scanner:
