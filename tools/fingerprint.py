@@ -4,13 +4,14 @@
 
     python -m tools.fingerprint real ../shared/data/real --masks MASKS --crops 1000 --out FILE.json
     python -m tools.fingerprint real … --edit small-shift
-    python -m tools.fingerprint phantoms --persons 8 --crops 1000 --out FILE.json
+    python -m tools.fingerprint phantoms --persons 8 --crops 1000 --out FILE.json [--edit small-shift]
 
 A sham takes the whole path with zero gap, shift, turn, impaction and swelling. `real` inserts into scans with masks of
 the shipped bundle, kept in MASKS. A sham that changes no byte cannot be told from anything, so small shifts (0.5 mm,
-no gap), looked at only away from the fracture's mask, may be tried as well. `phantoms` renders persons with and without
-sham fractures. Every crop has noise or a place of its own. A logistic regression and a random forest see local
-statistics of bone and of what surrounds it; they are trained on some scans (persons) and tried on the others.
+no gap), looked at only away from the break's mask, may be tried as well: no fracture, but pieces are cut and moved.
+`phantoms` renders persons with and without edits. Every crop has noise or a place of its own. A logistic regression
+and a random forest see local statistics of bone and of what surrounds it; they are trained on some scans (persons) and
+tried on the others. Intervals draw whole series, since the crops of one share its scanner.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cspine.domain import CERVICAL, ConfigError, LabelMap, Vertebra, Volume
+from cspine.domain import CERVICAL, ConfigError, Grid, LabelMap, Vertebra, Volume
 from cspine.models import default_bundle_path, load_bundle
 from cspine.phantom import (
     CropPlan,
@@ -35,13 +36,17 @@ from cspine.phantom import (
     Fracture,
     FractureType,
     Site,
+    Subject,
     crops_of,
     insert_at,
     look_of,
+    make_subject,
     prepare_site,
     sample_spec,
     types_at,
 )
+from cspine.phantom.fractures.truth import fracture_truth
+from cspine.phantom.render import render_hu
 from cspine.pipeline import Analyzer
 from cspine.stores import open_source
 
@@ -55,6 +60,7 @@ MOVING = (FractureType.SAGITTAL_SPLIT, FractureType.CORONAL_SPLIT, FractureType.
 HALF_MM = np.array([15.0, 22.0, 22.0])
 JITTER_MM = 6.0
 SMALL_SHIFT_MM = 0.5
+SAME_HU = 0.01
 HIDDEN_VOXELS = 3  # what is nearer to a fracture's mask is not looked at
 DRAWS = 2000
 PLAN = CropPlan(shape=(28, 40, 44), spacing_mm=(1.5, 1.25, 1.25), scans=20)
@@ -62,11 +68,12 @@ PLAN = CropPlan(shape=(28, 40, 44), spacing_mm=(1.5, 1.25, 1.25), scans=20)
 
 @dataclass(frozen=True)
 class Sample:
-    """Features of one crop, whether it was edited, and its case."""
+    """Features of one crop, whether it was edited, its case, and what it shares chance with (scanner, place)."""
 
     features: list[float]
     edited: bool
     case: str
+    series: str
 
 
 def features_of(hu: np.ndarray, bone: np.ndarray, hidden: np.ndarray | None = None) -> list[float]:
@@ -140,9 +147,13 @@ def _any(level: Vertebra, rng: np.random.Generator) -> Fracture:
 
 def small_shift(site: Site, rng: np.random.Generator) -> Fracture:
     """Draw a closed break whose piece moves by half a millimeter."""
+    return _small_shift(site.vertebra, rng)
+
+
+def _small_shift(level: Vertebra, rng: np.random.Generator) -> Fracture:
     kind = MOVING[int(rng.integers(len(MOVING)))]
     seed = int(rng.integers(2**31))
-    drawn = Fracture(kind, site.vertebra, severity=3, seed=seed)
+    drawn = Fracture(kind, level, severity=3, seed=seed)
     return replace(drawn, gap_mm=0.0, shift_mm=SMALL_SHIFT_MM, turn_deg=0.0, impaction=0.0, swelling_mm=0.0)
 
 
@@ -164,7 +175,10 @@ def real_samples(
         part = _window(site, rng)
         samples.append(
             Sample(
-                features_of(after[part], site.outline.own[part], None if hidden is None else hidden[part]), edited, name
+                features_of(after[part], site.outline.own[part], None if hidden is None else hidden[part]),
+                edited,
+                name,
+                str(number),
             )
         )
     print(f"{same} of {crops} edited crops have the bytes of the scan", flush=True)
@@ -181,27 +195,50 @@ def _window(site: Site, rng: np.random.Generator) -> tuple[slice, ...]:
     )
 
 
-def phantom_samples(persons: int, crops: int) -> list[Sample]:
-    """Render persons with and without sham fractures of every vertebra, each scanned anew."""
-    samples = []
+def phantom_samples(persons: int, crops: int, *, hide: bool) -> list[Sample]:
+    """Render persons with and without edits of every vertebra, each scanned anew; hide the masks of the edits."""
+    samples, same = [], 0
     scans_each = int(np.ceil(crops / persons / len(CERVICAL)))
     for person in range(persons):
         rng = np.random.default_rng([17, person])
-        spec = sample_spec(rng, field=Field.WHOLE)
-        shams = tuple(_any(level, rng).sham for level in CERVICAL)
+        spec = replace(sample_spec(rng, field=Field.WHOLE), fillings=0.0)  # streaks of metal only take time
+        edits = tuple(_edit_of_phantom(level, rng, hide=hide) for level in CERVICAL)
+        subject = make_subject(replace(spec, fractures=edits))
+        same += _is_same(subject)
         for edited in (True, False):
-            given = replace(spec, fractures=shams if edited else ())
-            for crop in crops_of(given, replace(PLAN, scans=scans_each), np.random.default_rng([19, person, edited])):
+            given = replace(spec, fractures=edits if edited else ())
+            plan = replace(PLAN, scans=scans_each)
+            for number, crop in enumerate(crops_of(given, plan, np.random.default_rng([19, person, edited]))):
+                series = f"{person}-{edited}-{number // len(CERVICAL)}"
                 bone = crop.labels.labels == crop.vertebra
-                samples.append(Sample(features_of(crop.volume.hu, bone), edited, str(person)))
+                hidden = None
+                if hide:
+                    masks, _ = fracture_truth(subject.fractures, crop.volume.grid, subject.warp)
+                    hidden = ndimage.binary_dilation(masks.labels > 0, iterations=HIDDEN_VOXELS)
+                samples.append(Sample(features_of(crop.volume.hu, bone, hidden), edited, str(person), series))
         print(f"person {person + 1} of {persons}", flush=True)
+    print(f"{same} of {persons} edited persons are painted within 0.01 HU as untouched ones", flush=True)
     return samples
+
+
+def _edit_of_phantom(level: Vertebra, rng: np.random.Generator, *, hide: bool) -> Fracture:
+    """Draw a sham, or a small shift where one exists: C1 and C2 move nothing."""
+    return _small_shift(level, rng) if hide and level > Vertebra.C2 else _any(level, rng).sham
+
+
+def _is_same(subject: Subject) -> bool:
+    """Return whether the bones of C5 look broken or not alike."""
+    x, y, z = subject.centers_lps_mm[Vertebra.C5]
+    grid = Grid.from_axes((30, 60, 60), (1.0, 1.0, 1.0), (x - 30, y - 15, z + 15))
+    edited, whole = (render_hu(s, grid, threads=1) for s in (subject, replace(subject, fractures=())))
+    return bool(np.abs(edited - whole).max() < SAME_HU)
 
 
 def tried(samples: list[Sample]) -> dict[str, dict[str, float]]:
     """Return the area under the curve of each classifier on cases that it has not seen, with a 95 % interval."""
     table = np.array([s.features for s in samples])
     truth, case = np.array([s.edited for s in samples]), np.array([s.case for s in samples])
+    series = np.unique([s.series for s in samples], return_inverse=True)[1]
     kinds = {
         "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)),
         "forest": lambda: RandomForestClassifier(200, min_samples_leaf=5, random_state=0),
@@ -212,7 +249,7 @@ def tried(samples: list[Sample]) -> dict[str, dict[str, float]]:
         for held in _folds(case):
             model = make().fit(table[~held], truth[~held])
             scores[held] = _ranks(model.predict_proba(table[held])[:, 1])
-        result[name] = _interval(truth, scores, len(samples))
+        result[name] = _interval(truth, scores, series)
     return result
 
 
@@ -229,15 +266,17 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _interval(truth: np.ndarray, scores: np.ndarray, count: int) -> dict[str, float]:
+def _interval(truth: np.ndarray, scores: np.ndarray, series: np.ndarray) -> dict[str, float]:
     rng = np.random.default_rng(0)
+    members = [np.flatnonzero(series == k) for k in range(int(series.max()) + 1)]
     drawn = []
     for _ in range(DRAWS):
-        some = rng.integers(0, count, count)
+        some = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
         if truth[some].any() and not truth[some].all():
             drawn.append(roc_auc_score(truth[some], scores[some]))
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"auc": float(roc_auc_score(truth, scores)), "low": float(low), "high": float(high), "n": count}
+    area = float(roc_auc_score(truth, scores))
+    return {"auc": area, "low": float(low), "high": float(high), "n": len(truth), "series": len(members)}
 
 
 def main() -> None:
@@ -247,20 +286,20 @@ def main() -> None:
     real = commands.add_parser("real")
     real.add_argument("data", type=Path)
     real.add_argument("--masks", type=Path, required=True)
-    real.add_argument("--edit", choices=("sham", "small-shift"), default="sham")
     phantoms = commands.add_parser("phantoms")
     phantoms.add_argument("--persons", type=int, default=8)
     for command in (real, phantoms):
+        command.add_argument("--edit", choices=("sham", "small-shift"), default="sham")
         command.add_argument("--crops", type=int, default=1000)
         command.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    hide = given.edit == "small-shift"
     if given.command == "real":
         given.masks.mkdir(parents=True, exist_ok=True)
-        hide = given.edit == "small-shift"
-        edit = small_shift if hide else sham
-        found = {given.edit: tried(real_samples(given.data, given.masks, given.crops, edit, hide=hide))}
+        samples = real_samples(given.data, given.masks, given.crops, small_shift if hide else sham, hide=hide)
     else:
-        found = {"sham": tried(phantom_samples(given.persons, given.crops))}
+        samples = phantom_samples(given.persons, given.crops, hide=hide)
+    found = {given.edit: tried(samples)}
     given.out.write_text(json.dumps(found, indent=1))
     print(json.dumps(found, indent=1))
 

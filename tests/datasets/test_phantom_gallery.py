@@ -15,7 +15,7 @@ from cspine.datasets.phantom_gallery.build import cell_key
 from cspine.datasets.phantom_gallery.pictures import middle_of, strip
 from cspine.datasets.phantom_gallery.plan import FRACTURE, MIMIC
 from cspine.domain import ConfigError, Grid, GroundTruth, LabelMap, Rejected, Volume
-from cspine.phantom import Case, FractureType, MimicKind, PhantomSpec
+from cspine.phantom import Case, FractureType, MimicKind, PhantomSpec, Side
 
 GRID = Grid.from_axes((12, 40, 40), (1.0, 1.0, 1.0), (-20.0, -20.0, 6.0))
 TWO = GalleryPlan(only=("dens-ii", "ossicle@C6"), severities=(3,))
@@ -61,6 +61,13 @@ def test_every_fracture_type_and_every_mimic_appears_at_severities_1_3_and_5():
     assert len({cell_key(c) for c in cells}) == len(cells)
     for cell in cells:
         assert [f.severity for f in cell.spec.fractures] + [m.severity for m in cell.spec.mimics] == [cell.severity]
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_the_clavicle_breaks_on_the_side_that_its_cell_shows(seed: int):
+    for cell in cells_of(GalleryPlan(only=("clavicle",), seed=seed)):
+        assert cell.spec.coverage.offset_mm[0] > 0
+        assert [f.side for f in cell.spec.fractures] == [Side.LEFT]
 
 
 def test_a_level_can_be_chosen_and_one_where_the_type_does_not_exist_is_refused():

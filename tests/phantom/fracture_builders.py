@@ -17,6 +17,7 @@ from cspine.phantom.bones import (
 from cspine.phantom.density import BoneDensity, material_of
 from cspine.phantom.fractures import PlacedFracture, place_fractures, plan_fractures
 from cspine.phantom.fractures.truth import fracture_mask
+from cspine.phantom.raster import bounds_in_body_mm
 from cspine.phantom.render import paint_bones_inplace
 from cspine.phantom.skeleton import Bone, PlacedBone, Skeleton
 from cspine.phantom.warp import no_warp
@@ -57,6 +58,13 @@ def grid_round(fracture: PlacedFracture, spacing_mm: float = SPACING_MM) -> Grid
     x, y, z = (int(n) for n in np.ceil(2 * half / spacing_mm))
     start = middle + half * np.array([-1, -1, 1])
     return Grid.from_axes((z, y, x), (spacing_mm,) * 3, (float(start[0]), float(start[1]), float(start[2])))
+
+
+def grid_in_body(fracture: PlacedFracture, spacing_mm: float = SPACING_MM) -> Grid:
+    """Return a grid over the broken bone where it stands in a whole body."""
+    low, high = bounds_in_body_mm(fracture.broken)
+    x, y, z = (int(n) for n in np.ceil((high - low) / spacing_mm))
+    return Grid.from_axes((z, y, x), (spacing_mm,) * 3, (float(low[0]), float(low[1]), float(high[2])))
 
 
 def painted(subject: Subject, grid: Grid) -> np.ndarray:

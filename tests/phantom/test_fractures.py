@@ -19,8 +19,10 @@ from cspine.phantom import (
     Scanner,
     Side,
     fracture_boxes,
+    make_subject,
     scan_subject,
 )
+from cspine.phantom.features.measure import landmarks
 from cspine.phantom.fractures import (
     RULES,
     Break,
@@ -39,15 +41,24 @@ from cspine.phantom.fractures.planning import plan_fracture
 from cspine.phantom.fractures.severity import amount_of
 from cspine.phantom.fractures.surfaces import Line, Places, flat, sheet
 from cspine.phantom.fractures.swelling import Swelling, swollen
+from cspine.phantom.fractures.truth import fracture_mask
 from cspine.phantom.mesh import DistanceLattice, LatticeBone
 from cspine.phantom.skeleton import PlacedBone, Skeleton
 from cspine.phantom.warp import no_warp
-from tests.phantom.fracture_builders import SPACING_MM, before_and_after, bones, first_level, painted, subject_with
+from tests.phantom.fracture_builders import (
+    SPACING_MM,
+    before_and_after,
+    bones,
+    first_level,
+    grid_in_body,
+    painted,
+    subject_with,
+)
 from tests.phantom.subject_builders import Ball, ball_subject, straight_frames
 
 WITHIN_VOXELS = 1.5
 SEEN_HU = 1.0  # without noise and blur any more is a difference
-# A transdiscal fracture breaks bridges that a bone alone does not have.
+# A transdiscal fracture breaks bridges that a bone alone does not have; a test of its own has a whole neck.
 TYPES = [kind for kind in FractureType if kind is not FractureType.TRANSDISCAL]
 QUICK = (FractureType.DENS_II, FractureType.FLEXION_TEARDROP, FractureType.SPINOUS_PROCESS, FractureType.PEDICLE)
 BALL_MM = 10.0
@@ -66,6 +77,17 @@ def broken(kind: FractureType, **amounts: object) -> Fracture:
 def test_the_mask_lies_where_broken_and_whole_differ(kind: FractureType):
     whole, fractured, mask = before_and_after(broken(kind, severity=4, seed=3))
     differs = np.abs(fractured - whole) > SEEN_HU
+    assert mask.sum() > 20
+    assert not (mask & ~near(differs)).any()
+
+
+@pytest.mark.slow
+def test_the_mask_of_a_transdiscal_fracture_lies_where_the_bridged_spine_differs():
+    fracture = Fracture(FractureType.TRANSDISCAL, Vertebra.C5, severity=4, seed=3)
+    subject = make_subject(PhantomSpec(seed=4, warp_mm=0.0, fractures=(fracture,)))
+    grid = grid_in_body(subject.fractures[0])
+    mask = fracture_mask(subject.fractures[0].broken, grid, subject.warp)
+    differs = np.abs(painted(subject, grid) - painted(replace(subject, fractures=()), grid)) > SEEN_HU
     assert mask.sum() > 20
     assert not (mask & ~near(differs)).any()
 
@@ -90,6 +112,16 @@ def test_contrast_falls_from_severity_to_severity(kind: FractureType, family: st
         change = ndimage.gaussian_filter(fractured - whole, 0.6 / SPACING_MM)
         contrast.append(float(np.sqrt((change**2).sum())))
     assert all(stronger > 1.1 * weaker for stronger, weaker in pairwise(contrast))
+
+
+@pytest.mark.parametrize("family", ["A", "B"])
+def test_a_wedge_breaks_the_body_and_leaves_the_transverse_processes(family: str):
+    placed = subject_with(broken(FractureType.WEDGE, severity=5, family=family, seed=11)).fractures[0]
+    marks = landmarks(placed.bone.bone)
+    points = np.random.default_rng(0).uniform(-26, 26, (60_000, 3)).astype(np.float32)
+    shown = points[placed.broken.bone.shows_at(points, 0.6)]  # type: ignore[attr-defined]  # a broken bone
+    assert len(shown) > 100
+    assert np.abs(shown[:, 0]).max() < marks.half_width + 2.0
 
 
 def test_the_gap_follows_the_laws_of_the_families():

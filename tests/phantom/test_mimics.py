@@ -20,6 +20,7 @@ from cspine.phantom import (
     with_mimics,
 )
 from cspine.phantom.features.alter import Feature, altered
+from cspine.phantom.features.measure import landmarks
 from cspine.phantom.features.mimic_shapes import SHAPES, mimic_features
 from cspine.phantom.features.site import Measured
 from cspine.phantom.features.traces import TraceBone
@@ -126,6 +127,16 @@ def test_equal_mimics_are_equal_and_other_seeds_differ(kind: MimicKind):
     same = [np.array_equal(changes(a)[1], changes(b)[1]) for a, b in zip(first, again, strict=True)]
     assert all(same)
     assert not all(np.array_equal(changes(a)[1], changes(b)[1]) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("vertebra", levels_of(MimicKind.LIMBUS))
+def test_a_limbus_vertebra_loses_a_corner_of_the_body_and_keeps_its_transverse_processes(vertebra: Vertebra):
+    (feature,) = mimic_features(Mimic(MimicKind.LIMBUS, vertebra, 5, 2), Measured(anatomy()), 40.0)
+    points, changed = changes(feature)
+    marks = landmarks(bone_of(vertebra))
+    assert changed.any()
+    assert np.abs(points[changed, 0]).max() < marks.half_width + 1.0
+    assert points[changed, 1].max() < marks.back_y - 3.0
 
 
 def test_every_shape_exists_at_every_level_of_its_table():

@@ -50,6 +50,17 @@ def pieces(bone: Bone, low: tuple[float, float, float], high: tuple[float, float
     return int((np.bincount(labels.ravel())[1:] > 30).sum())
 
 
+@pytest.mark.parametrize("level", [Vertebra.C3, Vertebra.C4, C5, Vertebra.C6, Vertebra.C7])
+def test_half_a_body_ends_before_the_transverse_processes(level: Vertebra):
+    marks = landmarks(bone_of(level))
+    assert 8.0 < marks.half_width < 14.0
+    assert marks.half_width < 0.6 * marks.side[0]
+
+
+def test_half_the_width_of_the_atlas_is_that_of_its_canal():
+    assert 12.0 < landmarks(bone_of(Vertebra.C1)).half_width < 20.0
+
+
 def test_landmarks_lie_where_the_bone_does():
     marks = landmarks(bone_of(C5))
     middle = (0.0, marks.middle_y, (marks.top_z + marks.bottom_z) / 2)

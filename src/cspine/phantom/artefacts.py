@@ -5,6 +5,7 @@ artefacts are smooth, apart from those of metal, which have their own finer path
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft, sparse
@@ -33,8 +34,9 @@ class Projector:
     raster: int
 
     @classmethod
+    @lru_cache(maxsize=2)
     def build(cls, raster: int, angles: int) -> "Projector":
-        """Spread every pixel over the two nearest detectors of every angle."""
+        """Spread every pixel over the two nearest detectors of every angle; the last ones are kept."""
         detectors = int(np.ceil(raster * 1.5)) | 1
         theta = np.pi * np.arange(angles) / angles
         y, x = np.mgrid[:raster, :raster] - (raster - 1) / 2

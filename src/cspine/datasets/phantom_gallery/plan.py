@@ -20,6 +20,7 @@ from cspine.phantom import (
     MimicKind,
     PhantomSpec,
     Scanner,
+    Side,
     Table,
     Variants,
     levels_of,
@@ -158,7 +159,8 @@ def _spec(plan: GalleryPlan, group: str, name: str, level: Vertebra, *, severity
     variants = Variants()
     age = _ADULT_YEARS
     if group == FRACTURE:
-        fractures = (Fracture(FractureType(name), level, severity, seed=plan.seed),)
+        side = Side.LEFT if name == FractureType.CLAVICLE else None  # its room is on the left
+        fractures = (Fracture(FractureType(name), level, severity, seed=plan.seed, side=side),)
         if name == FractureType.TRANSDISCAL:
             variants = Variants(fusions=(Fusion(FusionKind.SPONDYLITIS, Vertebra.C3, Vertebra.T1),))
     else:

@@ -43,7 +43,7 @@ class Landmarks:
     front_y, back_y
         Front and back of the body in the midline at its middle height (C1: of the anterior arch).
     half_width
-        Of the body at its middle height (C1: of the canal).
+        Of the body between the roots of the transverse processes and the uncinate processes (C1: of the canal).
     top_z, bottom_z
         Endplates in the middle (C1: edges of the anterior arch; C2: top of the dens).
     arch_y, arch_back_y, arch_z
@@ -98,8 +98,8 @@ def landmarks(bone: Bone) -> Landmarks:
     front, back = _arch_of_atlas(bone) if atlas else _body(bone)
     points = _inside(bone)
     inner, outer, height = _arch(bone, 0.0 if atlas else back + _CANAL_MM)
-    half = _first(bone, (0.0, inner - 8.0 if atlas else (front + back) / 2, 0.0), (1.0, 0.0, 0.0), inside=not atlas)
     top, bottom = _ends(bone, (front + back) / 2)
+    half = _canal_of_atlas(bone, inner, height) if atlas else _half_width(bone, front, back, top)
     above, below = _facets(points, bone.vertebra, front, back, inner)
     return Landmarks(
         bone.vertebra, front, back, half, top, bottom, inner, outer, height,
@@ -181,6 +181,18 @@ def _body(bone: Bone) -> tuple[float, float]:
 def _arch_of_atlas(bone: Bone) -> tuple[float, float]:
     back = -_first(bone, (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), inside=False)
     return back - _first(bone, (0.0, back - 0.5, -1.0), (0.0, -1.0, 0.0), inside=True) - 0.5, back
+
+
+def _canal_of_atlas(bone: Bone, inner_y: float, arch_z: float) -> float:
+    """Return half the width of the ring in front of the posterior arch, at the height of the arch."""
+    return _first(bone, (0.0, inner_y - 8.0, arch_z), (1.0, 0.0, 0.0), inside=False)
+
+
+def _half_width(bone: Bone, front: float, back: float, top_z: float) -> float:
+    """Return half the width of a body: the least of rays that may run on into a transverse or an uncinate process."""
+    rows = [front + share * (back - front) for share in (0.3, 0.5)]
+    heights = [0.0] if bone.vertebra is Vertebra.C2 else [share * top_z for share in (0.2, 0.45)]
+    return min(_first(bone, (0.0, y, z), (1.0, 0.0, 0.0), inside=True) for y in rows for z in heights)
 
 
 def _ends(bone: Bone, y: float) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Bone where usually none is: rim fragments, ossicles, ossified ligaments."""
 
 from cspine.domain import Vertebra
-from cspine.phantom.bones.combine import irregular
+from cspine.phantom.bones.combine import Cut, irregular
 from cspine.phantom.bones.primitives import Ellipsoid, Solid, Vector
 from cspine.phantom.bones.sampled import SolidBone
 from cspine.phantom.features.alter import Feature
@@ -9,21 +9,28 @@ from cspine.phantom.features.site import Site
 from cspine.phantom.inlay import Inlay
 
 _SCLEROTIC_HU = 850.0
+_LIMBUS_SHARE = 0.62
 
 
 def limbus(site: Site) -> tuple[Feature, ...]:
-    """Return a corner of the body that is a separate ossicle with rounded dense edges: four of five in front on top."""
+    """Return a corner of the body that is a separate ossicle with rounded dense edges: four of five in front on top.
+
+    The defect is a bowl round the corner in the midline, so it ends in the front wall on both sides.
+    """
     m = site.marks
     top = site.rng.random() < 0.8
     up = 1.0 if top else -1.0
     depth, gap = site.between(2.0, 4.6), site.between(0.7, 2.2)
-    corner_z = m.top_z if top else m.bottom_z
-    normal = (0.0, -0.64, 0.77 * up)
-    at: Vector = (float(site.rng.normal(0, 1.5)), m.front_y + 0.64 * depth, corner_z - 0.77 * depth * up)
-    lean = (normal, (1.0, 0.0, 0.0))
-    slab = Ellipsoid(at, (m.half_width + 3.0, 9.0, gap / 2), lean, 4.0)
-    dense = Ellipsoid(at, (m.half_width, 6.0, gap / 2 + 1.4), lean, 3.0)
-    return (Feature(site.vertebra, removed=(slab,), inlays=(Inlay(dense, _SCLEROTIC_HU, 1.5, 0.6),)),)
+    at: Vector = (float(site.rng.normal(0, 1.5)), m.front_y, m.top_z if top else m.bottom_z)
+    lean = ((0.0, -0.64, 0.77 * up), (1.0, 0.0, 0.0))
+    wide = _LIMBUS_SHARE * m.half_width
+
+    def bowl(grown: float) -> Ellipsoid:
+        return Ellipsoid(at, (wide + grown, 1.7 * depth + grown, depth + grown), lean)
+
+    defect = Cut(bowl(gap / 2), (bowl(-gap / 2),), 0.3)
+    dense = Cut(bowl(gap / 2 + 1.4), (bowl(-gap / 2 - 1.4),), 0.3)
+    return (Feature(site.vertebra, removed=(defect,), inlays=(Inlay(dense, _SCLEROTIC_HU, 1.5, 0.6),)),)
 
 
 def ossicle(site: Site) -> tuple[Feature, ...]:

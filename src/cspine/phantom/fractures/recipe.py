@@ -199,18 +199,9 @@ def first_bone(bone: Bone, start_mm: Vector, direction: Vector, reach_mm: float 
     return float(way[entry]), float(way[entry + leaving[0]]) if leaving.size else reach_mm
 
 
-def half_width(c: Cutter) -> float:
-    """Return half the width of the body between the roots of the transverse processes and the uncinate processes."""
-    m = c.at
-    rows = [m.front_y + share * (m.back_y - m.front_y) for share in (0.3, 0.5)]
-    heights = [0.0] if c.fracture.vertebra is Vertebra.C2 else [share * m.top_z for share in (0.2, 0.45)]
-    ends = [first_bone(c.bone, (0.0, y, z), (1.0, 0.0, 0.0))[1] for y in rows for z in heights]
-    return min(ends)
-
-
 def is_low(level: Vertebra) -> bool:
     """Return whether the spinous process is one of those that clay shovelers break."""
     return level >= Vertebra.C6
 
 
-__all__ = ["Cutter", "Plan", "first_bone", "half_width", "is_low", "middle_of", "within"]
+__all__ = ["Cutter", "Plan", "first_bone", "is_low", "middle_of", "within"]

@@ -8,7 +8,7 @@ import numpy as np
 from cspine.domain import Vertebra
 from cspine.phantom.features.measure import foramen
 from cspine.phantom.fractures.breaks import Face, Fragment
-from cspine.phantom.fractures.recipe import Cutter, Plan, first_bone, half_width, is_low, within
+from cspine.phantom.fractures.recipe import Cutter, Plan, first_bone, is_low, within
 
 _SIDE_TO_SIDE_MM = 36.0  # between both pairs of joints: a turn about one carries the other by this times the angle
 
@@ -19,7 +19,7 @@ def pedicle(c: Cutter) -> Plan:
     row = m.back_y + 2.0
     entry, leave = first_bone(c.bone, (0.0, row, 0.5), (s, 0.0, 0.0))
     x = min(entry + min(leave - entry, 6.0) / 2, 0.9 * m.facet_above[0])
-    normal = (s * (m.facet_above[0] - 0.7 * half_width(c)), m.facet_above[1] - m.middle_y, 0.0)
+    normal = (s * (m.facet_above[0] - 0.7 * m.half_width), m.facet_above[1] - m.middle_y, 0.0)
     cut = c.cut((s * x, row, 0.5), normal, tilt_deg=10.0, size_mm=7.5, only_there=True)
     return c.plan((cut,))
 

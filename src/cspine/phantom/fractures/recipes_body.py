@@ -9,7 +9,7 @@ import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.phantom.fractures.breaks import Break, Face
-from cspine.phantom.fractures.recipe import Cutter, Plan, first_bone, half_width, within
+from cspine.phantom.fractures.recipe import Cutter, Plan, first_bone, within
 from cspine.phantom.fractures.surfaces import Vector
 
 _BEHIND_WALL_MM = 1.2
@@ -18,7 +18,8 @@ _BEHIND_WALL_MM = 1.2
 def wedge(c: Cutter) -> Plan:
     """Upper endplate sinks in front: the upper front of the body tips forward about the posterior wall.
 
-    A band below the endplate is crushed and dense; the spine above follows part of the way (kyphosis).
+    A band below the endplate is crushed and dense; the spine above follows part of the way (kyphosis). Transverse
+    processes stay with the arch.
     """
     m, tall = c.at, _height(c)
     depth = m.back_y - m.front_y
@@ -28,7 +29,8 @@ def wedge(c: Cutter) -> Plan:
     cut = c.cut((0.0, m.middle_y, low + slope * depth / 2), (0.0, -slope, 1.0), tilt_deg=4.0, size_mm=0.7 * depth)
     tip = c.turn_deg * (0.55 + 0.45 * c.amount.strength)
     sinks = (0.0, -0.25 * c.shift_mm, -0.5 * c.shift_mm)
-    piece = c.piece((Face(cut, -1), _before_arch(c)), c.turned(pivot, (1, 0, 0), tip, sinks))
+    faces = (Face(cut, -1), _before_arch(c), *_beside_body(c))
+    piece = c.piece(faces, c.turned(pivot, (1, 0, 0), tip, sinks))
     return c.plan((), (piece,), carried=c.turned(pivot, (1, 0, 0), 0.6 * tip))
 
 
@@ -38,7 +40,7 @@ def burst(c: Cutter) -> Plan:
     Voronoi cells of jittered seeds, with the relief of the family between them; corners that bear the pedicles and
     the lower endplate stay.
     """
-    m, tall, wide = c.at, _height(c), half_width(c)
+    m, tall, wide = c.at, _height(c), c.at.half_width
     depth = m.back_y - m.front_y
     seeds = _burst_seeds(c, wide, depth)
     floor = c.cut((0.0, m.middle_y, m.bottom_z + c.about(0.2, 0.35) * tall), (0.0, 0.15, 1.0), tilt_deg=7.0, wide=0.5)
@@ -113,7 +115,7 @@ def coronal_split(c: Cutter) -> Plan:
 def uncinate(c: Cutter) -> Plan:
     """Break off the lateral rim of the upper endplate, obliquely."""
     m, s = c.at, float(c.sign)
-    rim = half_width(c)
+    rim = m.half_width
     cut = c.cut((s * 0.72 * rim, m.middle_y + 1.5, m.top_z), (s * 0.8, 0.0, 0.6), size_mm=9.0)
     faces = (
         Face(cut, -1),
@@ -143,7 +145,7 @@ def _front_corner(c: Cutter, up: float, back: float) -> _Corner:
     line = lower - upper
     # Normal toward the front and down.
     normal = (0.0, float(line[2]), float(-line[1]))
-    size = 0.75 * float(np.hypot(np.linalg.norm(line), half_width(c)))
+    size = 0.75 * float(np.hypot(np.linalg.norm(line), m.half_width))
     return _Corner(c.cut((upper + lower) / 2, normal, tilt_deg=5.0, size_mm=size), upper)
 
 
@@ -165,7 +167,7 @@ def _before_arch(c: Cutter) -> Face:
 
 def _beside_body(c: Cutter) -> tuple[Face, Face]:
     """Return where pieces of the body end toward the transverse processes."""
-    wide = half_width(c) + 0.4
+    wide = c.at.half_width + 0.4
     return within((wide, 0.0, 0.0), (1.0, 0.0, 0.0)), within((-wide, 0.0, 0.0), (-1.0, 0.0, 0.0))
 
 
