@@ -135,7 +135,7 @@ def test_the_first_layer_is_spread_over_the_channels() -> None:
 
 
 def test_levels_that_were_not_found_say_nothing_about_the_study() -> None:
-    network = StudyNet(5, SequencePlan(8, 1, 0.0)).eval()
+    network = StudyNet(5, SequencePlan(8, 1, 0.0), 7).eval()
     assert network(torch.zeros(2, 21, 6)).shape == (2, 8)
     assert torch.isfinite(network(torch.zeros(2, 21, 6))).all()
 

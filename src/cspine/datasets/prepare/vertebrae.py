@@ -1,19 +1,19 @@
 """Where the vertebrae of a study lie: from its mask, or from a network where there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from cspine.datasets.labeled_study import LabeledStudy
 from cspine.datasets.mask_geometry import level_extents
-from cspine.domain import LabelMap, Vertebra
+from cspine.domain import CERVICAL, LabelMap, Vertebra
 from cspine.pipeline import Analyzer, paint_labels
 
 
 @dataclass(frozen=True)
 class Found:
-    """One of C1 … C7.
+    """One of C1 … C7, or of the values that were asked for.
 
     Attributes
     ----------
@@ -33,6 +33,15 @@ VertebraFinder = Callable[[LabeledStudy], tuple[tuple[Found, ...], LabelMap | No
 def from_mask(study: LabeledStudy) -> tuple[tuple[Found, ...], LabelMap | None]:
     """Return the levels of the study's own mask; none without one."""
     return (() if study.labels is None else _levels(study.labels)), study.labels
+
+
+def from_mask_of(values: Collection[int]) -> VertebraFinder:
+    """Return a finder that takes these values of the study's own mask, whatever they stand for."""
+
+    def find(study: LabeledStudy) -> tuple[tuple[Found, ...], LabelMap | None]:
+        return (() if study.labels is None else _levels(study.labels, values)), study.labels
+
+    return find
 
 
 def from_network(analyzer: Analyzer) -> VertebraFinder:
@@ -58,11 +67,11 @@ def from_mask_or_network(analyzer: Analyzer) -> VertebraFinder:
     return lambda study: ask(study) if study.labels is None else from_mask(study)
 
 
-def _levels(labels: LabelMap) -> tuple[Found, ...]:
+def _levels(labels: LabelMap, values: Collection[int] = CERVICAL) -> tuple[Found, ...]:
     return tuple(
         Found(e.vertebra, e.center_lps_mm, (e.top_mm, e.bottom_mm))
         for e in level_extents(labels)
-        if e.vertebra.is_cervical
+        if e.vertebra in values
     )
 
 

@@ -51,6 +51,15 @@ def log_loss(answers: StudyAnswers) -> Estimate:
     return resampled(lambda w: (w @ top) / (w @ bottom), _draws(answers))
 
 
+def test_words(answers: StudyAnswers) -> str:
+    """Return the AUC over all levels and, of C1 to C7, the weighted log loss of a test part as one line."""
+    words, losses = f"test: AUC over all levels {level_auc(answers)} studies", log_losses(answers)
+    if not losses:
+        return words
+    three = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+    return f"{words}, weighted log loss {log_loss(answers)} ({three})"
+
+
 def log_loss_gain(new: StudyAnswers, old: StudyAnswers) -> Estimate:
     """Return by how much the loss of `old` is above that of `new`, paired by study; above 0 the new one is better."""
     _check(new, old)

@@ -14,29 +14,33 @@ The contract, for a recipe::
   are never divided, except by `image_parts`, whose mark must stand above every table. Both answers of the study label
   stand in every part, or the parts are refused; phantoms that only evaluate (family B) may not train.
 - ``stacks.origin`` says PHANTOM where the studies are phantoms.
-- Which levels there are is data (`LabelSet`): other levels or findings need a JSON file, no code.
+- Which levels there are is data (`LabelSet`): other levels or findings need a JSON file, no code. Level k of the set
+  is slot k + 1 of masks and boxes (`slotted`), whatever it is called.
+- Where whole studies are needed beside the slices, `reader_of` reads them, or makes the phantom anew.
 """
 
 from cspine.training.stacks.kept import are_stored, kept_name, open_arrays, store_arrays
 from cspine.training.stacks.label_set import CERVICAL_FRACTURES, LabelSet, label_set_named
 from cspine.training.stacks.parts import Parts, fold_parts, held_out, image_parts, parts_of_split, study_groups
-from cspine.training.stacks.phantoms import phantom_stacks
+from cspine.training.stacks.phantoms import MadeStudy, each_phantom, phantom_stacks
 from cspine.training.stacks.read import phantom_family, read_stacks
 from cspine.training.stacks.samples import SliceSamples, level_targets, visible_targets
-from cspine.training.stacks.source import folder_of, stacks_of
-from cspine.training.stacks.stack import Stack, StackPlan, StackSet, make_stack, square_grid
+from cspine.training.stacks.source import phantoms_of, reader_of, stacks_of
+from cspine.training.stacks.stack import SLOTS, Stack, StackPlan, StackSet, make_stack, slotted, square_grid
 
 __all__ = [
     "CERVICAL_FRACTURES",
+    "SLOTS",
     "LabelSet",
+    "MadeStudy",
     "Parts",
     "SliceSamples",
     "Stack",
     "StackPlan",
     "StackSet",
     "are_stored",
+    "each_phantom",
     "fold_parts",
-    "folder_of",
     "held_out",
     "image_parts",
     "kept_name",
@@ -47,7 +51,10 @@ __all__ = [
     "parts_of_split",
     "phantom_family",
     "phantom_stacks",
+    "phantoms_of",
     "read_stacks",
+    "reader_of",
+    "slotted",
     "square_grid",
     "stacks_of",
     "store_arrays",

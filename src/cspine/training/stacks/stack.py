@@ -148,7 +148,7 @@ def make_stack(
     about
         ``patient``, ``phantom`` and ``family`` of `Stack`.
     """
-    study = _slotted(study, labels)
+    study = slotted(study, labels)
     fractured = frozenset(slot for slot, positive in zip(SLOTS, targets[1:], strict=False) if positive)
     slots = SLOTS[: len(labels.levels)]
     told = list(label_slices(study, StudyLabels(bool(targets[0]), fractured), slots))
@@ -177,7 +177,7 @@ def make_stack(
     )
 
 
-def _slotted(study: LabeledStudy, labels: LabelSet) -> LabeledStudy:
+def slotted(study: LabeledStudy, labels: LabelSet) -> LabeledStudy:
     """Return a study whose mask has k + 1 for level k and nothing else; boxes take their level from it."""
     if study.labels is None:
         return study

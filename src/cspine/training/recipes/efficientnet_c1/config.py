@@ -8,6 +8,7 @@ from cspine.training.backbones import BACKBONES, HeadPlan
 from cspine.training.learning import FitConfig, LossPlan
 from cspine.training.names import pick
 from cspine.training.recipes.efficientnet_c1.published import VARIANTS
+from cspine.training.stacks import LabelSet
 
 GROUPS = {"few": "≤ 350 slices", "many": "> 350 slices", "all": "all studies"}
 DIVISIONS = ("study", "image")
@@ -22,6 +23,10 @@ class EfficientNetC1:
 
     variant: str = "efficientnet-b0"
     """efficientnet-b0 to -b7, or another name of `cspine.training.backbones`."""
+    level: str = "C1"
+    """Which level of the label set is asked for; the paper: C1."""
+    labels: str = "cervical"
+    """Label set: a known name, or a JSON file with columns and mask values of other levels."""
     group: str = "few"
     """few (at most 350 slices), many (more), or all studies; by the slices that a study has on disk."""
     preset: str = "efficientnet-c1"
@@ -37,8 +42,8 @@ class EfficientNetC1:
     step_mm: float = 0.0
     """Least distance of slices; 0 takes every slice."""
     label: str = "slice"
-    """slice: a box of C1 lies on it (without boxes: the mask shows a C1 that is fractured), what is not known is left
-    out; study: every slice of a study with a fractured C1 is positive, as in the paper."""
+    """slice: a box of the level lies on it (without boxes: the mask shows the level, which is fractured), what is not
+    known is left out; study: every slice of a study whose level is fractured is positive, as in the paper."""
     by: str = "study"
     """study: no patient stands on two sides; image: slices are divided one by one as in the paper, which leaks."""
     valid_share: float = 0.05
@@ -71,6 +76,18 @@ class EfficientNetC1:
     def size(self) -> int:
         """Rows and columns that the network gets."""
         return self.image_size or BACKBONES[self.variant].size
+
+    def place_in(self, labels: LabelSet) -> int:
+        """Return the place of the level, 0 for the first.
+
+        Raises
+        ------
+        ConfigError
+            It is none of the set.
+        """
+        return pick(
+            {name: k for k, name in enumerate(labels.levels)}, self.level, f"level of label set {labels.name!r}"
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from cspine.training.recipes.grad_cam import grad_cam
 from cspine.training.recipes.slice_pictures import Frame, ShownSlice, draw_slices
 from cspine.training.stacks import SliceSamples, Stack, StackSet
 
-C1 = 0
 LOOKED_AT = 0.5
 
 
@@ -28,20 +27,22 @@ class ShownPatient:
     pictures: tuple[PagePicture, ...] = ()
 
 
-def patient_pictures(stacks: StackSet, run: ClassifierRun, count: int) -> ShownPatient:
-    """Draw slices of the test patient with the most known of C1: fractured, with mask, with boxes.
+def patient_pictures(stacks: StackSet, run: ClassifierRun, count: int, place: int = 0) -> ShownPatient:
+    """Draw slices of the test patient with the most known of a level: fractured, with mask, with boxes.
 
     Parameters
     ----------
     stacks
         Those that the run was trained on.
+    place
+        Of the level in the label set, 0 for the first.
     """
     in_test = set(run.test.studies)
     candidates = [(n, stack) for n, stack in enumerate(stacks.stacks) if stack.uid in in_test]
     if not candidates:
         return ShownPatient("No study of the test part can be shown.")
-    number, stack = max(candidates, key=lambda entry: _known(entry[1]))
-    chosen = _chosen(stack, run.test, count)
+    number, stack = max(candidates, key=lambda entry: _known(entry[1], place))
+    chosen, level = _chosen(stack, run.test, count, place), stacks.label_set.levels[place]
     probability = _probabilities(run.test, stack.uid)
     network = run.network()
     looked = [_looked_at(network, run, stacks, (number, k)) for k in chosen]
@@ -50,7 +51,7 @@ def patient_pictures(stacks: StackSet, run: ClassifierRun, count: int) -> ShownP
             stack.pixels[k],
             None if stack.mask is None else stack.mask[k],
             (*_frames(stack, k), *_attention(box, stack.pixels.shape[1])),
-            f"slice {k + 1}: P(C1) = {probability[k]:.2f}" if k in probability else f"slice {k + 1}",
+            f"slice {k + 1}: P({level}) = {probability[k]:.2f}" if k in probability else f"slice {k + 1}",
         )
         for k, box in zip(chosen, looked, strict=True)
     ]
@@ -62,26 +63,25 @@ def patient_pictures(stacks: StackSet, run: ClassifierRun, count: int) -> ShownP
         "patient", "Every slice of the patient", ("study", "slice", "truth", "probability"), tuple(rows), shown=False
     )
     text = (
-        f"{stack.uid}: C1 is {'fractured' if stack.targets[1 + C1] else 'whole'}. Colored: vertebra mask; solid frame: "
-        "fracture box of the data set; dashed white frame: where half of the network's evidence for its answer lies "
-        "(Grad-CAM), "
-        "which it learned without boxes."
+        f"{stack.uid}: {level} is {'fractured' if stack.targets[1 + place] else 'whole'}. Colored: vertebra mask; "
+        "solid frame: fracture box of the data set; dashed white frame: where half of the network's evidence for its "
+        "answer lies (Grad-CAM), which it learned without boxes."
     )
     return ShownPatient(text, table, (draw_slices(shown, "Slices of one test patient with boxes and masks"),))
 
 
-def _known(stack: Stack) -> tuple[bool, bool, bool]:
-    return bool(stack.targets[1 + C1]), stack.mask is not None, bool(len(stack.boxes))
+def _known(stack: Stack, place: int) -> tuple[bool, bool, bool]:
+    return bool(stack.targets[1 + place]), stack.mask is not None, bool(len(stack.boxes))
 
 
-def _chosen(stack: Stack, test: Answered, count: int) -> list[int]:
-    """Return evenly spread slices that show C1, or where that is not known, those with the highest answers."""
-    boxed = sorted({int(row[0]) for row in stack.boxes if int(row[5]) == C1})
-    showing = [k for k in range(len(stack)) if stack.visible[k, C1] == 1]
+def _chosen(stack: Stack, test: Answered, count: int, place: int) -> list[int]:
+    """Return evenly spread slices that show the level, or where that is not known, those with the highest answers."""
+    boxed = sorted({int(row[0]) for row in stack.boxes if int(row[5]) == place})
+    showing = [k for k in range(len(stack)) if stack.visible[k, place] == 1]
     answered = _probabilities(test, stack.uid)
     pool = boxed or showing or sorted(sorted(answered, key=lambda k: -answered[k])[:count])
     places = np.unique(np.linspace(0, len(pool) - 1, min(count, len(pool))).round().astype(int))
-    return [pool[int(place)] for place in places]
+    return [pool[int(spread)] for spread in places]
 
 
 def _slices(test: Answered, uid: str) -> list[int]:

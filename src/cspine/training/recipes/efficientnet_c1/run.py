@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cspine.datasets import open_or_make_index, rules_of, select
-from cspine.domain import NoImages
+from cspine.domain import ConfigError, NoImages
 from cspine.training.learning import Hardware
 from cspine.training.recipes.classifier_run import (
     ClassifierRun,
@@ -20,10 +20,19 @@ from cspine.training.recipes.classifier_run import (
 from cspine.training.recipes.efficientnet_c1.config import GROUPS, EfficientNetC1
 from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.system import Divide, Order
-from cspine.training.stacks import Stack, StackPlan, StackSet, folder_of, held_out, image_parts, read_stacks
+from cspine.training.stacks import (
+    Stack,
+    StackPlan,
+    StackSet,
+    held_out,
+    image_parts,
+    label_set_named,
+    phantoms_of,
+    stacks_of,
+)
 
 NAME = "efficientnet-c1"
-C1 = 0
+UNFILTERED = "usable"
 FEW_LIMIT = 350
 UID = "StudyInstanceUID"
 
@@ -71,9 +80,19 @@ def read_filtered(recipe: EfficientNetC1, order: Order) -> StackSet:
     ------
     NoImages
         It keeps none.
+    ConfigError
+        The label set has no such level, or phantoms on the fly have no files that the preset could filter.
     """
-    data = folder_of(order.data, NAME)
-    index = open_or_make_index(data, None, 1, lambda text, share: None)
+    plan, labels = StackPlan(recipe.stored_size, recipe.window, recipe.step_mm), label_set_named(recipe.labels)
+    recipe.place_in(labels)
+    if phantoms_of(order.data, labels) is not None:
+        if recipe.preset != UNFILTERED:
+            raise ConfigError(
+                f"--data {order.data}: preset {recipe.preset!r} asks how files are stored, and these phantoms have no "
+                f"files; use preset={UNFILTERED}"
+            )
+        return stacks_of(order.data, plan, labels, say=order.say)
+    data, index = order.data, open_or_make_index(order.data, None, 1, lambda text, share: None)
     kept = select(index, rules_of(recipe.preset)).studies
     if kept.empty:
         raise NoImages(
@@ -81,8 +100,7 @@ def read_filtered(recipe: EfficientNetC1, order: Order) -> StackSet:
             "cspine data filter, or use preset=usable"
         )
     order.say(f"preset {recipe.preset} keeps {len(kept)} of {len(index.studies)} studies")
-    plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return read_stacks(data, plan, cache=order.cache, only=set(kept[UID].astype(str)), say=order.say)
+    return stacks_of(data, plan, labels, cache=order.cache, only=set(kept[UID].astype(str)), say=order.say)
 
 
 def of_group(stacks: StackSet, group: str) -> StackSet:
@@ -107,11 +125,12 @@ def labeled_parts(recipe: EfficientNetC1, stacks: StackSet, divide: Divide | Non
     ConfigError
         The division is impossible, or a part has only one answer.
     """
-    # Divided by fracture of C1, not of any level: the preset keeps studies with a fracture only.
-    by_c1 = replace(stacks, stacks=tuple(_asking_c1(stack) for stack in stacks.stacks))
-    parts = (divide or division_of(recipe))(by_c1)
-    known = [_labeled(recipe, stacks, refs) for refs in (parts.train, parts.valid, parts.test)]
-    return LabeledParts(stacks, known[0], known[1], known[2], ("C1",), parts.kind, parts.mark)
+    place = recipe.place_in(stacks.label_set)
+    # Divided by fracture of the level, not of any: the preset keeps studies with a fracture only.
+    by_level = replace(stacks, stacks=tuple(_asking(stack, place) for stack in stacks.stacks))
+    parts = (divide or division_of(recipe))(by_level)
+    known = [_labeled(recipe, stacks, refs, place) for refs in (parts.train, parts.valid, parts.test)]
+    return LabeledParts(stacks, known[0], known[1], known[2], (recipe.level,), parts.kind, parts.mark)
 
 
 def division_of(recipe: EfficientNetC1) -> Divide:
@@ -120,26 +139,26 @@ def division_of(recipe: EfficientNetC1) -> Divide:
     return lambda stacks: make(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 
 
-def _asking_c1(stack: Stack) -> Stack:
+def _asking(stack: Stack, place: int) -> Stack:
     targets = stack.targets.copy()
-    targets[0] = targets[1 + C1]
+    targets[0] = targets[1 + place]
     return replace(stack, targets=targets)
 
 
-def _labeled(recipe: EfficientNetC1, stacks: StackSet, refs: np.ndarray) -> Labeled:
-    labels = np.array([_C1_OF[recipe.label](stacks, int(n), int(k)) for n, k in refs], dtype=np.float32)
+def _labeled(recipe: EfficientNetC1, stacks: StackSet, refs: np.ndarray, place: int) -> Labeled:
+    told = _TOLD_OF[recipe.label]
+    labels = np.array([told(stacks.stacks[int(n)], int(k), place) for n, k in refs], dtype=np.float32)
     known = np.isfinite(labels)
     return Labeled(refs[known], labels[known, None])
 
 
-def _of_slice(stacks: StackSet, number: int, k: int) -> float:
-    """Return whether C1 is fractured on a slice; NaN where nobody said. Where C1 is whole, it is so on every slice."""
-    stack = stacks.stacks[number]
-    return float(stack.levels[k, C1]) if stack.targets[1 + C1] else 0.0
+def _of_slice(stack: Stack, k: int, place: int) -> float:
+    """Return whether a level is fractured on a slice; NaN where nobody said. A whole level is so on every slice."""
+    return float(stack.levels[k, place]) if stack.targets[1 + place] else 0.0
 
 
-def _of_study(stacks: StackSet, number: int, k: int) -> float:
-    return float(stacks.stacks[number].targets[1 + C1])
+def _of_study(stack: Stack, k: int, place: int) -> float:
+    return float(stack.targets[1 + place])
 
 
 _BELONGS: Mapping[str, Callable[[int], bool]] = {
@@ -147,4 +166,4 @@ _BELONGS: Mapping[str, Callable[[int], bool]] = {
     "many": lambda slices: slices > FEW_LIMIT,
     "all": lambda slices: True,
 }
-_C1_OF: Mapping[str, Callable[[StackSet, int, int], float]] = {"slice": _of_slice, "study": _of_study}
+_TOLD_OF: Mapping[str, Callable[[Stack, int, int], float]] = {"slice": _of_slice, "study": _of_study}

@@ -33,7 +33,7 @@ def _train(recipe: EfficientNetC1, stacks: StackSet, order: Order) -> list[str]:
 
 def _export(run: Path, document: dict[str, Any], result: dict[str, Any]) -> Exported:
     recipe = config_from(EfficientNetC1, document["config"])
-    answers = "Answers for one axial slice: the logit of “C1 is fractured”. It knows nothing of other levels."
+    answers = f"Answers for one axial slice: the logit of “{recipe.level} is fractured”, and nothing of other levels."
     trainee = trainee_of(recipe, recipe.variant)
     return exported_classifier(trainee, run, result, answers, {"window": recipe.window})
 

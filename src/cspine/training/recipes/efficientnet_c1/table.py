@@ -94,7 +94,7 @@ def write_efficientnet_c1(experiment: C1Experiment, out: Path, command: str, ori
     facts = (
         f"Studies: {len(experiment.stacks.stacks)} after preset “{base.preset}”; groups by the slices of a study on "
         "disk: " + ", ".join(f"{GROUPS[g]}: {len(of_group(experiment.stacks, g).stacks)}" for g in recipe.groups),
-        f"Label: {_LABEL_WORDS[base.label]}",
+        f"Label: {_LABEL_WORDS[base.label].format(level=base.level)}",
         f"Images of {', '.join(map(str, sizes))} pixels, slices at least {base.step_mm:g} mm apart; window "
         f"{base.window}",
         f"{base.fit.epochs} epochs, batch {base.fit.batch}, {base.fit.optimizer} {base.fit.learning_rate:g}; "
@@ -102,7 +102,7 @@ def write_efficientnet_c1(experiment: C1Experiment, out: Path, command: str, ori
     )
     page = ExperimentPage(
         NAME,
-        "is there a fracture of C1 in this slice?",
+        f"is there a fracture of {base.level} in this slice?",
         LEAD,
         PageOrigin(data, about["split"], tuple(filter(None, (about["mark"],))), command),
         facts,
@@ -112,8 +112,8 @@ def write_efficientnet_c1(experiment: C1Experiment, out: Path, command: str, ori
 
 
 _LABEL_WORDS = {
-    "slice": "a box of C1 lies on the slice, or without boxes the mask of a fractured C1; unknown slices left out",
-    "study": "every slice of a study with a fractured C1 is positive, as in the paper",
+    "slice": "a box of {level} lies on the slice, or without boxes the mask of a fractured {level}; others left out",
+    "study": "every slice of a study with a fractured {level} is positive, as in the paper",
 }
 
 
@@ -231,6 +231,7 @@ def _learning(experiment: C1Experiment) -> PageSection:
 
 def _patient(experiment: C1Experiment) -> PageSection:
     key = experiment.best
-    shown = patient_pictures(of_group(experiment.stacks, key[1]), experiment.runs[key], experiment.recipe.shown_slices)
+    stacks, place = of_group(experiment.stacks, key[1]), experiment.recipe.base.place_in(experiment.stacks.label_set)
+    shown = patient_pictures(stacks, experiment.runs[key], experiment.recipe.shown_slices, place)
     text = (f"Best by validation loss: {key[2]}, {GROUPS[key[1]]}, {LOSSES[key[0]]} loss. {shown.text}",)
     return PageSection("One patient of the test part", text, (shown.table,) if shown.table else (), shown.pictures)

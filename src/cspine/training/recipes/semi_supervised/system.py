@@ -14,7 +14,6 @@ from cspine.training.recipes.semi_supervised.network import two_headed
 from cspine.training.recipes.semi_supervised.page import write_semi_supervised
 from cspine.training.recipes.semi_supervised.run import (
     NAME,
-    SemiRun,
     Setting,
     division_of,
     read_labeled,
@@ -23,7 +22,7 @@ from cspine.training.recipes.semi_supervised.run import (
 )
 from cspine.training.recipes.semi_supervised.table import experiment_on
 from cspine.training.recipes.settings import config_from
-from cspine.training.recipes.study_scores import level_auc, log_loss
+from cspine.training.recipes.study_scores import test_words
 from cspine.training.recipes.system import Order, System
 from cspine.training.stacks import StackSet
 
@@ -33,16 +32,8 @@ def _train(recipe: SemiSupervised, stacks: StackSet, order: Order) -> list[str]:
     for folder, divide in order.divisions(division_of(recipe), recipe.seed):
         setting = Setting(stacks, divide(stacks), folder, order.hardware, order.say)
         run = run_semi_supervised(recipe, setting, folder / recipe.method)
-        lines.append(f"{run.about['split']}, {_words(run)}")
+        lines.append(f"{run.about['split']}, {test_words(run.test)}")
     return lines
-
-
-def _words(run: SemiRun) -> str:
-    words = f"test: AUC over all levels {level_auc(run.test)} studies"
-    if not run.about["losses"]:
-        return words
-    three = ", ".join(f"{name} {value:.3f}" for name, value in run.about["losses"].items())
-    return f"{words}, weighted log loss {log_loss(run.test)} ({three})"
 
 
 def _dry_run(recipe: SemiSupervised, stacks: StackSet, hardware: Hardware) -> list[str]:

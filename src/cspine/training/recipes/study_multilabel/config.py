@@ -27,8 +27,10 @@ class StudyMultilabel:
     """Rows and columns that slices are kept with between runs."""
     window: str = "bone"
     """Gray scale: bone, soft, brain, lung, or CENTER,WIDTH in HU."""
+    labels: str = "cervical"
+    """Label set: a known name, or a JSON file with columns and mask values of other levels."""
     slices: int = 32
-    """Slices of a study, evenly spread from its first to its last; each is trained on with the study's eight labels."""
+    """Slices of a study, evenly spread from its first to its last; each is trained on with the labels of its study."""
     pool: str = "top"
     """A study's answer from those of its slices: mean, max, or top (mean of the highest quarter)."""
     channels: str = "neighbors"
@@ -69,7 +71,7 @@ class StudyMultilabel:
 
 @dataclass(frozen=True)
 class UnetPlan:
-    """The segmentation of C1 to C7: MONAI's UNet in three dimensions, Dice and cross entropy."""
+    """The segmentation of the levels: MONAI's UNet in three dimensions, Dice and cross entropy."""
 
     spacing_mm: float = 3.0
     """Edge of a voxel of the working grid."""

@@ -21,7 +21,7 @@ from cspine.training.recipes.pooling import POOLING
 from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.study_multilabel.config import StudyMultilabel
 from cspine.training.recipes.system import Divide, Order
-from cspine.training.stacks import Parts, StackPlan, StackSet, fold_parts, held_out, stacks_of
+from cspine.training.stacks import Parts, StackPlan, StackSet, fold_parts, held_out, label_set_named, stacks_of
 
 NAME = "study-multilabel"
 
@@ -64,7 +64,7 @@ def dry_run_study_multilabel(recipe: StudyMultilabel, stacks: StackSet, hardware
 def read_studies(recipe: StudyMultilabel, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
     plan = StackPlan(size=recipe.stored_size, window=recipe.window)
-    return stacks_of(order.data, plan, cache=order.cache, say=order.say)
+    return stacks_of(order.data, plan, label_set_named(recipe.labels), cache=order.cache, say=order.say)
 
 
 def division_of(recipe: StudyMultilabel) -> Divide:

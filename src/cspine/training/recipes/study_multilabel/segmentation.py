@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cspine.datasets import LabeledStudy, VideoPlan, open_or_make_index, read_study, studies_of, write_videos
-from cspine.domain import CERVICAL, ConfigError, LabelMap
+from cspine.datasets import LabeledStudy, VideoPlan, write_videos
+from cspine.domain import ConfigError, LabelMap, Vertebra
 from cspine.evaluation import Estimate, bootstrap_ci
 from cspine.report import BONE
 from cspine.training.learning import Hardware
@@ -17,14 +17,13 @@ from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.slice_pictures import ShownSlice, draw_slices
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.recipes.study_multilabel.unet import (
-    cervical_only,
     dice_per_level,
     make_neck,
     segment,
     train_unet,
     write_dice,
 )
-from cspine.training.stacks import StackSet, folder_of, study_groups
+from cspine.training.stacks import CERVICAL_FRACTURES, LabelSet, StackSet, reader_of, study_groups
 
 # Every fifth patient with a mask is held out.
 TEST_EVERY = 5
@@ -35,10 +34,11 @@ Read = Callable[[], LabeledStudy]
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
-    """Segmented studies, read when they are needed: UID → reader."""
+    """Segmented studies, read when they are needed: UID → reader; masks have k + 1 for level k of the label set."""
 
     train: Mapping[str, Read]
     test: Mapping[str, Read]
+    labels: LabelSet = CERVICAL_FRACTURES
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,7 @@ class SegmentationResult:
 
     plan: UnetPlan
     trained_on: int
+    levels: tuple[str, ...]
     dice: dict[str, dict[str, float]]
     film: Path
     pictures: PagePicture
@@ -80,14 +81,17 @@ def segmented_studies(stacks: StackSet, data: Path) -> Segmented:
     ConfigError
         Fewer than two patients are segmented.
     """
-    index = open_or_make_index(folder_of(data, "the U-Net (segment=yes)"), None, 1, lambda text, share: None)
-    files = {f.uid: f for f in studies_of(index)}
     groups = dict(zip((stack.uid for stack in stacks.stacks), study_groups(stacks).tolist(), strict=True))
     masked = [stack.uid for stack in stacks.stacks if stack.mask is not None]
-    return divided(masked, groups, lambda uid: read_study(files[uid], workers=1))
+    return divided(masked, groups, reader_of(data, stacks.label_set), stacks.label_set)
 
 
-def divided(masked: Sequence[str], groups: Mapping[str, int], read: Callable[[str], LabeledStudy]) -> Segmented:
+def divided(
+    masked: Sequence[str],
+    groups: Mapping[str, int],
+    read: Callable[[str], LabeledStudy],
+    labels: LabelSet = CERVICAL_FRACTURES,
+) -> Segmented:
     """Return studies divided by their groups; raises as `segmented_studies`."""
     order = sorted({groups[uid] for uid in masked})
     if len(order) < FEWEST:
@@ -96,7 +100,7 @@ def divided(masked: Sequence[str], groups: Mapping[str, int], read: Callable[[st
     sides: tuple[dict[str, Read], dict[str, Read]] = {}, {}
     for uid in masked:
         sides[groups[uid] in held][uid] = _reader(read, uid)
-    return Segmented(*sides)
+    return Segmented(*sides, labels)
 
 
 def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, hardware: Hardware, say: Say) -> SegmentationResult:
@@ -115,7 +119,8 @@ def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, hardware: Ha
         study = read()
         assert study.labels is not None
         necks.append(make_neck(uid, study.volume, study.labels, plan.spacing_mm))
-    network = train_unet(plan, necks, run, hardware, say)
+    levels = studies.labels.levels
+    network = train_unet(plan, necks, run, hardware, say, levels=len(levels))
     dice: dict[str, dict[str, float]] = {}
     stills: list[ShownSlice] = []
     film: Path | None = None
@@ -123,19 +128,19 @@ def run_segmentation(plan: UnetPlan, studies: Segmented, run: Path, hardware: Ha
         study = read()
         found = segment(network, plan, study.volume)
         assert study.labels is not None
-        dice[uid] = dice_per_level(found.labels, study.labels.labels)
+        dice[uid] = dice_per_level(found.labels, study.labels.labels, levels)
         if len(stills) < 2 * SHOWN:
             stills += _stills(study, found, dice[uid])
-        film = film or _filmed(study, found, run)
+        film = film or _filmed(study, _as_in_masks(found, studies.labels), run)
     assert film is not None
     write_dice(run, dice)
     still = draw_slices(stills, "Truth beside what the U-Net found, sagittal", columns=2)
-    return SegmentationResult(plan, len(studies.train), dice, film, still)
+    return SegmentationResult(plan, len(studies.train), levels, dice, film, still)
 
 
 def segmentation_section(result: SegmentationResult) -> PageSection:
     """Return the part of the page: Dice per level, film, stills."""
-    names = tuple(v.name for v in CERVICAL)
+    names = result.levels
     rows: list[tuple[Cell, ...]] = [(uid, *(row.get(name) for name in names)) for uid, row in result.dice.items()]
     rows.append((f"mean of {len(result.dice)}", *(result.level(name) for name in names)))
     table = PageTable(
@@ -171,6 +176,13 @@ def _filmed(study: LabeledStudy, found: LabelMap, run: Path) -> Path:
     return write_videos(shown, run / "film", plan, lambda name, share: None)[0]
 
 
+def _as_in_masks(found: LabelMap, labels: LabelSet) -> LabelMap:
+    """Return a map with the values that masks of the set have, where these are names of vertebrae."""
+    if not set(labels.values) <= {int(v) for v in Vertebra}:
+        return found
+    return replace(found, labels=np.array((0, *labels.values), dtype=np.uint8)[found.labels])
+
+
 def _every(study: LabeledStudy) -> int:
     """Return the step that makes about sixty frames."""
     return max(1, study.volume.grid.shape[2] // 60)
@@ -186,7 +198,7 @@ def _film_picture(film: Path) -> PagePicture:
 def _stills(study: LabeledStudy, found: LabelMap, dice: dict[str, float]) -> list[ShownSlice]:
     """Return truth and answer on the sagittal plane through the middle of the vertebrae, in true proportions."""
     assert study.labels is not None
-    truth = cervical_only(study.labels)
+    truth = study.labels
     columns = np.argwhere((truth.labels > 0).any(axis=(0, 1)))[:, 0]
     column = int(np.median(columns)) if len(columns) else truth.labels.shape[2] // 2
     mean = np.mean(list(dice.values())) if dice else float("nan")

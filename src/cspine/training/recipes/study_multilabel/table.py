@@ -34,6 +34,7 @@ from cspine.training.recipes.study_multilabel.segmentation import (
     run_segmentation,
     segmentation_section,
 )
+from cspine.training.recipes.study_scores import RSNA_TARGETS
 from cspine.training.stacks import StackSet, held_out
 
 LEAD = (
@@ -163,7 +164,7 @@ def write_study_multilabel(experiment: MultilabelExperiment, out: Path, command:
 
 
 def study_figures(answers: StudyAnswers) -> dict[str, Estimate]:
-    """Return loss (challenge), mean accuracy, F1 and AUC over the eight answers; intervals redraw studies."""
+    """Return loss (challenge, of C1 … C7), mean accuracy, F1 and AUC over all answers; intervals redraw studies."""
     rng = np.random.default_rng(0)
     whole = _figures(answers.truth, answers.probability)
     drawn = []
@@ -179,13 +180,15 @@ def study_figures(answers: StudyAnswers) -> dict[str, Estimate]:
 
 
 def _figures(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """Return figures of (studies, 8): means over the labels where they are defined."""
+    """Return figures of (studies, labels): means over the labels where they are defined."""
     counts = [confusion(t, p) for t, p in zip(truth.T, probability.T, strict=True)]
     areas = [roc_auc(t, p) for t, p in zip(truth.T, probability.T, strict=True)]
     f1 = [c.f1_value for c in counts if c.tp + c.fn]
     known = [a for a in areas if np.isfinite(a)]
-    return {
-        "log_loss": rsna_log_loss(truth, submitted_probability(probability)),
+    loss = {}
+    if truth.shape[1] == RSNA_TARGETS:
+        loss["log_loss"] = rsna_log_loss(truth, submitted_probability(probability))
+    return loss | {
         "accuracy": float(np.mean([c.accuracy().value for c in counts])),
         "f1": float(np.mean(f1)) if f1 else float("nan"),
         "auc": float(np.mean(known)) if known else float("nan"),
@@ -209,7 +212,7 @@ def _results(experiment: MultilabelExperiment) -> PageSection:
         }
         rows.append((words, len(first.truth), *_beside(known, (None,) * 3, None), None))
     note = (
-        "Accuracy, F1 and AUC are means over overall and C1 to C7, F1 and AUC where a label has positives; threshold "
+        "Accuracy, F1 and AUC are means over overall and all levels, F1 and AUC where a label has positives; threshold "
         "0.5. "
         "train and valid loss: of slices, of the epoch that was kept; log loss: the challenge's, global "
         "normalization, of "
@@ -258,14 +261,14 @@ def _folds(experiment: MultilabelExperiment) -> PageSection:
         answers = [by_study(run.test, pool) for run in runs]
         for k, one in enumerate(answers, start=1):
             plain = _figures(one.truth, one.probability)
-            rows.append((network, f"fold {k}", len(one.studies), *(plain[f] for f in OURS)))
+            rows.append((network, f"fold {k}", len(one.studies), *(plain.get(f) for f in OURS)))
         together = StudyAnswers(
             tuple(uid for one in answers for uid in one.studies),
             np.concatenate([one.truth for one in answers]),
             np.concatenate([one.probability for one in answers]),
         )
         found = study_figures(together)
-        rows.append((network, "all", len(together.studies), *(found[f] for f in OURS)))
+        rows.append((network, "all", len(together.studies), *(found.get(f) for f in OURS)))
     note = "Each study is tested once, by a network that saw no study of its patient. “all”: all studies together."
     table = PageTable(
         "folds", f"{experiment.recipe.folds} folds", ("network", "fold", "studies", *OURS), tuple(rows), note

@@ -1,14 +1,14 @@
-"""The U-Net of `study-multilabel`, working: C1 to C7 in three dimensions from the few segmented studies.
+"""The U-Net of `study-multilabel`, working: all levels in three dimensions from the few segmented studies.
 
 The report's network saw single slices, which look alike from C3 to C6; this one sees the whole neck.
 
-Legend: C classes (0 nothing, 1 … 7 the levels), axes (slice, row, column).
+Legend: C classes (0 nothing, k + 1 level k of the label set), axes (slice, row, column).
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from monai.networks.nets.unet import UNet
 from torch import nn
 
 from cspine.dicom import write_atomically
-from cspine.domain import CERVICAL, Grid, LabelMap, Volume, resample, resample_labels
+from cspine.domain import Grid, LabelMap, Volume, resample, resample_labels
 from cspine.evaluation import dice
 from cspine.pipeline import IntensitySpec, normalize
 from cspine.training.devices import device_named
@@ -28,7 +28,6 @@ from cspine.training.recipes.run_folder import Say, remember
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.state_files import load_state, save_state
 
-CLASSES = 1 + len(CERVICAL)
 INTENSITY = IntensitySpec()
 AIR_HU = -1000.0
 MULTIPLE = 8
@@ -37,7 +36,7 @@ NETWORK_FILE = "unet.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Neck:
-    """A segmented study on the working grid: HU float32, and labels uint8 of C1 … C7 alone."""
+    """A segmented study on the working grid: HU float32, and labels uint8, k + 1 for level k."""
 
     uid: str
     grid: Grid
@@ -52,6 +51,7 @@ class UnetTask:
     necks: tuple[Neck, ...]
     plan: UnetPlan
     compute: Compute
+    levels: int
 
     @property
     def input_name(self) -> str:
@@ -60,7 +60,7 @@ class UnetTask:
 
     def network(self) -> nn.Module:
         """Return a fresh network."""
-        return make_unet(self.plan)
+        return make_unet(self.plan, self.levels)
 
     def sample(self, number: int, batch_number: int, seed: int) -> Batch:
         """Return patch `number`."""
@@ -77,12 +77,12 @@ class UnetTask:
         return {"seg": self.compute(network(batch["ct"]), batch["classes"])}
 
 
-def make_unet(plan: UnetPlan) -> nn.Module:
-    """Return MONAI's UNet: (N, 1, D, H, W) → logits (N, 8, D, H, W), sides in multiples of 8."""
+def make_unet(plan: UnetPlan, levels: int) -> nn.Module:
+    """Return MONAI's UNet: (N, 1, D, H, W) → logits (N, 1 + levels, D, H, W), sides in multiples of 8."""
     network: nn.Module = UNet(
         spatial_dims=3,
         in_channels=1,
-        out_channels=CLASSES,
+        out_channels=1 + levels,
         channels=plan.channels,
         strides=(2, 2, 2),
         num_res_units=1,
@@ -92,13 +92,15 @@ def make_unet(plan: UnetPlan) -> nn.Module:
 
 
 def make_neck(uid: str, volume: Volume, labels: LabelMap, spacing_mm: float) -> Neck:
-    """Return a study on the working grid; labels beyond C7 are background."""
+    """Return a study on the working grid."""
     grid = volume.grid.at_spacing((spacing_mm,) * 3)
     hu = resample(volume.hu, volume.grid, grid, AIR_HU, threads=2)
-    return Neck(uid, grid, hu, _cervical(resample_labels(labels.labels, labels.grid, grid)))
+    return Neck(uid, grid, hu, resample_labels(labels.labels, labels.grid, grid))
 
 
-def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, hardware: Hardware, say: Say) -> nn.Module:
+def train_unet(
+    plan: UnetPlan, necks: Sequence[Neck], run: Path, hardware: Hardware, say: Say, *, levels: int
+) -> nn.Module:
     """Train from where an earlier run stopped, or read the finished network.
 
     Raises
@@ -107,11 +109,11 @@ def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, hardware: Hardw
         The folder holds another run.
     """
     remember(run, {"recipe": "study-multilabel, U-Net", "plan": asdict(plan), "studies": _digest(necks)})
-    network = make_unet(plan)
+    network = make_unet(plan, levels)
     if (run / NETWORK_FILE).exists():
         network.load_state_dict(load_state(run / NETWORK_FILE))
         return network.to(device_named(hardware.device)).eval()
-    task = UnetTask(tuple(necks), plan, segmentation_loss())
+    task = UnetTask(tuple(necks), plan, segmentation_loss(), levels)
     told = max(plan.fit.log_every, plan.fit.steps // 10)
 
     def report(step: int, means: dict[str, float]) -> None:
@@ -124,30 +126,21 @@ def train_unet(plan: UnetPlan, necks: Sequence[Neck], run: Path, hardware: Hardw
 
 
 def segment(network: nn.Module, plan: UnetPlan, volume: Volume) -> LabelMap:
-    """Return C1 … C7 on the grid of a volume."""
+    """Return the levels on the grid of a volume, k + 1 for level k."""
     grid = volume.grid.at_spacing((plan.spacing_mm,) * 3)
     hu = resample(volume.hu, volume.grid, grid, AIR_HU, threads=2)
     found = _classes(network, hu).astype(np.uint8)
     return LabelMap(volume.grid, resample_labels(found, grid, volume.grid))
 
 
-def dice_per_level(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def dice_per_level(found: np.ndarray, truth: np.ndarray, levels: Sequence[str]) -> dict[str, float]:
     """Return the Dice of each level that the truth holds."""
-    return {v.name: dice(found == v, truth == v) for v in CERVICAL if (truth == v).any()}
+    return {name: dice(found == k, truth == k) for k, name in enumerate(levels, start=1) if (truth == k).any()}
 
 
 def write_dice(run: Path, rows: dict[str, dict[str, float]]) -> None:
     """Write the Dice of each study as JSON."""
     write_atomically(run / "dice.json", json.dumps(rows, indent=2).encode())
-
-
-def cervical_only(labels: LabelMap) -> LabelMap:
-    """Return a map without what lies below C7."""
-    return replace(labels, labels=_cervical(labels.labels))
-
-
-def _cervical(labels: np.ndarray) -> np.ndarray:
-    return np.where(labels <= CERVICAL[-1], labels, 0).astype(np.uint8)
 
 
 def _classes(network: nn.Module, hu: np.ndarray) -> np.ndarray:

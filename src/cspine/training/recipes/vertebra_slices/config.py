@@ -91,6 +91,8 @@ class VertebraSlices:
     """Rows and columns that it gets; 0 takes the size that it was made for."""
     stored_size: int = 384
     """Rows and columns that slices are kept with between runs."""
+    labels: str = "cervical"
+    """Label set: a known name, or a JSON file with columns and mask values of other levels."""
     window: str = "bone"
     """Gray scale: bone, soft, brain, lung, or CENTER,WIDTH in HU."""
     step_mm: float = 0.0

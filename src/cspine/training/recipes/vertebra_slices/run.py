@@ -38,7 +38,15 @@ from cspine.training.recipes.vertebra_slices.detector import (
     sample_boxes,
 )
 from cspine.training.recipes.vertebra_slices.forest import features_of, forest_answers, train_forest
-from cspine.training.stacks import SliceSamples, StackPlan, StackSet, held_out, stacks_of, visible_targets
+from cspine.training.stacks import (
+    SliceSamples,
+    StackPlan,
+    StackSet,
+    held_out,
+    label_set_named,
+    stacks_of,
+    visible_targets,
+)
 from cspine.training.state_files import load_state, save_state
 
 NAME = "vertebra-slices"
@@ -125,7 +133,7 @@ def dry_run_vertebra_slices(recipe: VertebraSlices, stacks: StackSet, hardware: 
 def read_slices(recipe: VertebraSlices, order: Order) -> StackSet:
     """Read the labeled studies of a set."""
     plan = StackPlan(size=recipe.stored_size, window=recipe.window, step_mm=recipe.step_mm)
-    return stacks_of(order.data, plan, cache=order.cache, say=order.say)
+    return stacks_of(order.data, plan, label_set_named(recipe.labels), cache=order.cache, say=order.say)
 
 
 def level_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | None = None) -> LabeledParts:
@@ -162,7 +170,7 @@ def fracture_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | No
         raise NoImages(f"none of {len(stacks.stacks)} studies has fracture boxes; slices are labeled by them")
     parts = (divide or division_of(recipe))(known)
     made = [_fractured(known, refs) for refs in (parts.train, parts.valid, parts.test)]
-    return LabeledParts(known, made[0], made[1], made[2], ("fracture",), parts.kind, parts.mark)
+    return LabeledParts(known, made[0], made[1], made[2], (stacks.label_set.finding,), parts.kind, parts.mark)
 
 
 def run_forest(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> ForestRun:

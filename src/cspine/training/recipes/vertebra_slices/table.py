@@ -159,22 +159,31 @@ def _studies(experiment: SlicesExperiment) -> PageSection:
 
 def _levels(experiment: SlicesExperiment) -> PageSection:
     answers = experiment.levels()
-    names = tuple(v.name for v in CERVICAL)
+    names = experiment.stacks.label_set.levels
     first = next(iter(answers.values()))
     papers = {"random forest": FOREST, experiment.recipe.base.backbone: NETWORK}
+    told = set(names) <= FOREST.keys()  # the draft's figures are of C1 to C7
     called = {"random forest": "forest", experiment.recipe.base.backbone: "EfficientNetV2"}
     rows: list[tuple[Cell, ...]] = []
     for k, level in enumerate(names):
         no = 1 - float(first.truth[:, k].mean())
         ours = [_accuracy(a, k) for a in answers.values()]
         areas = [roc_auc(a.truth[:, k], a.probability[:, k]) for a in answers.values()]
-        rows.append((level, int(first.truth[:, k].sum()), no, *ours, *areas, *(papers[n][level] for n in answers)))
+        rows.append((level, int(first.truth[:, k].sum()), no, *ours, *areas, *(papers[n].get(level) for n in answers)))
     overall = [_accuracy(a, None) for a in answers.values()]
-    areas = [
-        float(np.nanmean([roc_auc(a.truth[:, k], a.probability[:, k]) for k in range(7)])) for a in answers.values()
-    ]
+    places = range(len(names))
+    areas = [float(np.nanmean([roc_auc(a.truth[:, k], a.probability[:, k]) for k in places])) for a in answers.values()]
     no = 1 - float(first.truth.mean())
-    rows.append(("overall", int(first.truth.sum()), no, *overall, *areas, *(papers[n]["overall"] for n in answers)))
+    rows.append(
+        (
+            "overall",
+            int(first.truth.sum()),
+            no,
+            *overall,
+            *areas,
+            *(papers[n]["overall"] if told else None for n in answers),
+        )
+    )
     paper_columns = [f"paper_{called[name]}" for name in answers]
     columns = ("level", "support", "always_no", *answers, *(f"AUC_{n}" for n in answers), *paper_columns)
     n, studies = len(first.studies), len(set(first.studies))
@@ -183,13 +192,14 @@ def _levels(experiment: SlicesExperiment) -> PageSection:
         f"Accuracy of each level, {n:,} slices of {studies} studies that were not trained on",
         columns,
         tuple(rows),
-        "Support: slices that show the level. Intervals (95 %) redraw whole studies. Overall: mean over the seven "
-        "questions. "
+        "Support: slices that show the level. Intervals (95 %) redraw whole studies. Overall: mean over all "
+        "levels. "
         "The paper: 83 studies, 90/10, without intervals.",
         frozenset(paper_columns),
     )
-    shown = {name: [_accuracy(a, k).value for k in range(7)] for name, a in answers.items()}
-    shown |= {f"paper, {called[name]}": [papers[name][level] for level in names] for name in answers}
+    shown = {name: [_accuracy(a, k).value for k in places] for name, a in answers.items()}
+    if told:
+        shown |= {f"paper, {called[name]}": [papers[name][level] for level in names] for name in answers}
     chart = bars(names, shown, "accuracy", low=0.5)
     network = answers[list(answers)[-1]]
     matrices = {v: confusion(network.truth[:, k], network.probability[:, k]) for k, v in enumerate(names)}

@@ -7,6 +7,7 @@ from cspine.domain import ConfigError
 from cspine.training.backbones import BACKBONES
 from cspine.training.learning import FitConfig, LossPlan, Schedule
 from cspine.training.names import pick
+from cspine.training.stacks import CERVICAL_FRACTURES
 
 SOURCES = {
     "mask": "the study's own mask; studies without one are left out",
@@ -83,6 +84,8 @@ class Winner2022:
     """Network of the slices: a name of `cspine.training.backbones`."""
     weights: str = "imagenet"
     """What it begins with: imagenet, none, or a file; its first layer is spread over the channels."""
+    labels: str = "cervical"
+    """Label set: a known name, or a JSON file with columns and mask values of other levels."""
     vertebrae: str = "both"
     """Where vertebrae come from: mask, bundle, or both (the mask where there is one)."""
     bundle: str = ""
@@ -111,6 +114,10 @@ class Winner2022:
     def __post_init__(self) -> None:
         pick(BACKBONES, self.backbone, "backbone")
         pick(SOURCES, self.vertebrae, "source of vertebrae")
+        if self.labels != CERVICAL_FRACTURES.name and self.vertebrae != "mask":
+            raise ConfigError(
+                f"labels={self.labels}, vertebrae={self.vertebrae}: a bundle finds C1 … C7 alone; use vertebrae=mask"
+            )
         if self.vertebra.loss.name in ("categorical-ce", "contrastive", "two-heads"):
             raise ConfigError(f"vertebra.loss.name is {self.vertebra.loss.name!r}; use bce, weighted-bce or focal")
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from cspine.datasets import (
     LabeledStudy,
+    PhantomPlan,
     StudyFiles,
     VertebraFinder,
     Work,
-    from_mask,
+    from_mask_of,
     from_mask_or_network,
     from_network,
     open_or_make_index,
@@ -24,23 +25,29 @@ from cspine.datasets import (
     studies_of,
     window_named,
 )
-from cspine.domain import CERVICAL, NoImages, resample, resample_labels
+from cspine.domain import NoImages, resample, resample_labels
 from cspine.models import default_bundle_path, load_bundle
 from cspine.pipeline import Analyzer, SliceSpec, slice_grid
 from cspine.training.recipes.system import Order
 from cspine.training.recipes.winner_2022.config import CropPlan, Winner2022
 from cspine.training.stacks import (
+    CERVICAL_FRACTURES,
+    SLOTS,
+    LabelSet,
     StackPlan,
     StackSet,
     are_stored,
-    folder_of,
+    each_phantom,
     kept_name,
+    label_set_named,
     open_arrays,
-    read_stacks,
+    phantoms_of,
+    slotted,
+    stacks_of,
     store_arrays,
 )
 
-CROPS_VERSION = 1
+CROPS_VERSION = 2
 PADDING_HU = -1024.0
 ARRAYS = ("levels", "pixels", "mask")
 # Of the axial slices that tell which studies share one; nothing is learned from them.
@@ -54,7 +61,7 @@ class StudyCrops:
     Attributes
     ----------
     levels
-        (V,) uint8: 0 for C1 … 6 for C7; only those that were found.
+        (V,) uint8: places in the label set, 0 for its first; only those that were found.
     pixels
         (V, Z, C, R, R) uint8 of one window; a slice stands in the middle of its channels.
     mask
@@ -75,6 +82,11 @@ class CropSet:
     crops: tuple[StudyCrops, ...]
 
     @property
+    def levels(self) -> int:
+        """How many levels the label set has (L)."""
+        return len(self.stacks.label_set.levels)
+
+    @property
     def digest(self) -> str:
         """A hash of what a training sees of the studies."""
         found = sum(len(one.levels) for one in self.crops)
@@ -93,23 +105,25 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
     StoreError
         The cache cannot be written, or the disk is full.
     """
-    data = folder_of(order.data, "winner-2022")
-    stacks = read_stacks(data, GROUPED_BY, cache=order.cache, say=order.say)
+    labels = label_set_named(recipe.labels)
+    finder, found_by = vertebra_finder(recipe, labels)
+    if (phantoms := phantoms_of(order.data, labels)) is not None:
+        return _phantom_crops(phantoms, finder, recipe.crops, order)
+    stacks = stacks_of(order.data, GROUPED_BY, labels, cache=order.cache, say=order.say)
     wanted = {stack.uid for stack in stacks.stacks}
-    finder, found_by = vertebra_finder(recipe)
-    about = {"version": CROPS_VERSION, "crops": asdict(recipe.crops), "found_by": found_by}
+    about = {"version": CROPS_VERSION, "crops": asdict(recipe.crops), "found_by": found_by, "labels": asdict(labels)}
     kept_in = None if order.cache is None else order.cache / kept_name(about, recipe.crops.size)
     made: dict[str, StudyCrops] = {}
 
     def do(files: StudyFiles) -> dict[str, Any]:
-        study = read_study(files, workers=1)
-        crops = crop_study(study, finder, recipe.crops)
+        study = read_study(files, workers=1, highest_label=max(*labels.values, *SLOTS))
+        crops = crop_study(study, finder, recipe.crops, labels)
         if kept_in is None:
             made[files.uid] = crops
             return {}
         return store_arrays(kept_in, files.uid, {name: getattr(crops, name) for name in ARRAYS}, {"uid": files.uid})
 
-    index = open_or_make_index(data, None, 1, lambda text, share: None)
+    index = open_or_make_index(order.data, None, 1, lambda text, share: None)
     chosen = [files for files in studies_of(index) if files.uid in wanted]
     answers = None if kept_in is None else kept_in / "answers"
     work = Work(do, lambda files: about, answers, lambda values: are_stored(kept_in, values))
@@ -122,8 +136,17 @@ def read_crops(recipe: Winner2022, order: Order) -> CropSet:
     return crop_set(stacks, made, order.say)
 
 
-def vertebra_finder(recipe: Winner2022) -> tuple[VertebraFinder, str]:
-    """Return what finds vertebrae, and its name.
+def _phantom_crops(phantoms: PhantomPlan, finder: VertebraFinder, plan: CropPlan, order: Order) -> CropSet:
+    """Make phantoms one after the other and keep their crops alone."""
+    stacks, made = [], {}
+    for one in each_phantom(phantoms, order.hardware.threads, order.say):
+        stacks.append(one.stack(GROUPED_BY))
+        made[one.study.uid] = crop_study(one.study, finder, plan)
+    return crop_set(StackSet(tuple(stacks)), made, order.say)
+
+
+def vertebra_finder(recipe: Winner2022, labels: LabelSet = CERVICAL_FRACTURES) -> tuple[VertebraFinder, str]:
+    """Return what finds vertebrae in a study whose mask has k + 1 for level k, and its name.
 
     Raises
     ------
@@ -131,7 +154,7 @@ def vertebra_finder(recipe: Winner2022) -> tuple[VertebraFinder, str]:
         The bundle cannot be used.
     """
     if recipe.vertebrae == "mask":
-        return from_mask, "mask"
+        return from_mask_of(SLOTS[: len(labels.levels)]), "mask"
     bundle = load_bundle(Path(recipe.bundle) if recipe.bundle else default_bundle_path())
     analyzer = Analyzer(bundle, threads=1)
     make = {"bundle": from_network, "both": from_mask_or_network}[recipe.vertebrae]
@@ -156,9 +179,11 @@ def crop_set(stacks: StackSet, made: dict[str, StudyCrops], say: Callable[[str],
     return CropSet(replace(stacks, stacks=kept), crops)
 
 
-def crop_study(study: LabeledStudy, finder: VertebraFinder, plan: CropPlan) -> StudyCrops:
+def crop_study(
+    study: LabeledStudy, finder: VertebraFinder, plan: CropPlan, label_set: LabelSet = CERVICAL_FRACTURES
+) -> StudyCrops:
     """Cut the vertebrae out of a study on a canonical grid."""
-    found, labels = finder(study)
+    found, labels = finder(slotted(study, label_set))
     window, spec = window_named(plan.window), SliceSpec(plan.slices, plan.size, plan.pixel_mm)
     pixels = np.zeros((len(found), plan.slices, plan.channels, plan.size, plan.size), np.uint8)
     mask = np.zeros((len(found), plan.slices, plan.size, plan.size), np.uint8)
@@ -172,5 +197,5 @@ def crop_study(study: LabeledStudy, finder: VertebraFinder, plan: CropPlan) -> S
         if labels is not None:
             grid = slice_grid(center, (top, bottom), study.volume.grid, spec)
             mask[number] = resample_labels(labels.labels, labels.grid, grid) == one.vertebra
-    levels = np.array([CERVICAL.index(one.vertebra) for one in found], np.uint8)
+    levels = np.array([SLOTS.index(one.vertebra) for one in found], np.uint8)
     return StudyCrops(study.uid, levels, pixels, mask)

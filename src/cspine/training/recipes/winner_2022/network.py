@@ -11,8 +11,6 @@ from cspine.domain import ConfigError
 from cspine.training.backbones import HeadPlan, SliceClassifier, build_classifier
 from cspine.training.recipes.winner_2022.config import SequencePlan
 
-LEVELS = 7
-
 
 class Sequence(nn.Module):
     """Features of slices in their order (N, Z, F) → what both directions know at each (N, Z, 2 × hidden)."""
@@ -72,9 +70,9 @@ class StudyNet(nn.Module):
     The last feature is 1 where the level was found; slices of other levels are 0 throughout.
     """
 
-    def __init__(self, features: int, plan: SequencePlan) -> None:
+    def __init__(self, features: int, plan: SequencePlan, levels: int) -> None:
         super().__init__()
-        self.width = features + 1
+        self.width, self.levels = features + 1, levels
         self.before = nn.Sequential(nn.Linear(features + 1, plan.hidden), nn.ReLU())
         self.sequence = Sequence(plan.hidden, plan)
         self.level, self.whole = nn.Linear(2 * plan.hidden, 1), nn.Linear(2 * plan.hidden, 1)
@@ -83,7 +81,7 @@ class StudyNet(nn.Module):
         """Return the mean over the slices of each level, and for the study the mean over all that were found."""
         seen = slices[..., -1:]
         known = self.sequence(self.before(slices))
-        levels = self.level(known)[..., 0].unflatten(1, (LEVELS, -1)).mean(dim=2)
+        levels = self.level(known)[..., 0].unflatten(1, (self.levels, -1)).mean(dim=2)
         whole = (self.whole(known) * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)
         return torch.cat([whole, levels], dim=1)
 

@@ -1,13 +1,13 @@
 """The page of `winner-2022`: its models with paired intervals, levels, vertebrae slice by slice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from cspine.domain import CERVICAL
 from cspine.evaluation import Confusion, confusion, figures_by_study, roc_auc
 from cspine.training.recipes.charts import bars, colors, confusions, curves, drawn
 from cspine.training.recipes.experiment_page import (
@@ -87,21 +87,24 @@ def _results(experiment: WinnerExperiment) -> PageSection:
             losses = log_losses(answers)
             gain: tuple[Cell, Cell] = (None, None)
             if (variant, model) != (first, BLEND):
-                gain = (level_auc_gain(reference, answers), log_loss_gain(reference, answers))
-            figures = (level_auc(answers), study, log_loss(answers), losses["column"], losses["row"])
+                gain = (level_auc_gain(reference, answers), log_loss_gain(reference, answers) if losses else None)
+            loss = log_loss(answers) if losses else None
+            figures = (level_auc(answers), study, loss, losses.get("column"), losses.get("row"))
             rows.append((variant, model, len(answers.studies), *figures, *gain))
     shares = np.tile(experiment.crops[first].stacks.targets.mean(axis=0), (len(reference.studies), 1))
     entry = 2 * shares / (1 + shares)
     constant = log_losses(replace(reference, probability=entry))
-    rows.append(("prevalence of the set", "–", len(reference.studies), None, None, *constant.values(), None, None))
+    if constant:
+        rows.append(("prevalence of the set", "–", len(reference.studies), None, None, *constant.values(), None, None))
     columns = (
         *("variant", "model", "studies", "auc_levels", "auc_study", "log_loss", "column", "row"),
         *("auc_gain of both models", "log_loss_gain of both models"),
     )
     note = (
         "AUC over all levels of all studies, and of the study; log loss: the challenge's in its global normalization, "
-        "beside the two others. Gains: both models as published, blended, against the row; paired by study, above 0 "
-        "the blend is better. The first model answers the study by 1 − Π (1 − level). Intervals (95 %) redraw studies."
+        "beside the two others, of C1 to C7 alone. Gains: both models as published, blended, against the row; paired "
+        "by study, above 0 the blend is better. The first model answers the study by 1 − Π (1 − level). Intervals "
+        "(95 %) redraw studies."
     )
     return PageSection("Models", (CAVEAT,), (PageTable("models", "", columns, tuple(rows), note),))
 
@@ -132,9 +135,10 @@ def _patients(experiment: WinnerExperiment) -> Iterator[PageSection]:
     variant = experiment.recipe.variants[0]
     run, crops = experiment.runs[variant][0], experiment.crops[variant]
     numbers = {one.uid: n for n, one in enumerate(crops.crops)}
+    names = crops.stacks.label_set.levels
     order = np.argsort(-run.test.truth[:, 0], kind="stable")[: experiment.recipe.shown_patients].tolist()
     rows: Rows = [
-        (run.test.studies[k], CERVICAL[place // count].name, place % count + 1, float(p))
+        (run.test.studies[k], names[place // count], place % count + 1, float(p))
         for k in order
         for count in [run.recipe.crops.slices]
         for place, p in enumerate(run.slices[k])
@@ -142,7 +146,7 @@ def _patients(experiment: WinnerExperiment) -> Iterator[PageSection]:
     ]
     table = PageTable("slices", "", ("study", "level", "slice", "probability"), tuple(rows), shown=False)
     text = ("Each vertebra from its top to its bottom; the vertebra's answer is the mean of its slices' logits.",)
-    yield PageSection("Patients, slice by slice", text, (table,), (_curves(run, order),))
+    yield PageSection("Patients, slice by slice", text, (table,), (_curves(run, order, names),))
     tiles = [tile for k in order for tile in _tiles(crops, numbers[run.test.studies[k]], run, k)]
     caption = "Slices of the vertebra with the highest answer, from top to bottom; colored: its mask."
     columns = min(run.recipe.crops.slices, SHOWN_SLICES)
@@ -150,16 +154,16 @@ def _patients(experiment: WinnerExperiment) -> Iterator[PageSection]:
     yield PageSection("Crops", (), (), (picture,))
 
 
-def _curves(run: WinnerRun, order: list[int]) -> PagePicture:
+def _curves(run: WinnerRun, order: list[int], names: Sequence[str]) -> PagePicture:
     count = run.recipe.crops.slices
     figure = Figure(figsize=(9.5, 1.9 * len(order)), layout="constrained")
     places = np.asarray(figure.subplots(len(order), 1, squeeze=False))[:, 0]
     for place, k in zip(places, order, strict=True):
-        for level, color in zip(range(len(CERVICAL)), colors(), strict=False):
+        for level, color in zip(range(len(names)), cycle(colors())):
             at = np.arange(level * count, (level + 1) * count)
             place.plot(at, run.slices[k, at], color=color, marker=".", markersize=3)
             broken = bool(run.test.truth[k, 1 + level])
-            name = f"{CERVICAL[level].name}{' fractured' if broken else ''}"
+            name = f"{names[level]}{' fractured' if broken else ''}"
             place.text(at.mean(), 1.03, name, ha="center", fontsize=7, weight="bold" if broken else "regular")
         place.set(ylim=(0, 1.02), xticks=[], ylabel="P(fracture)")
         place.spines[["top", "right"]].set_visible(False)
@@ -170,12 +174,12 @@ def _tiles(crops: CropSet, study: int, run: WinnerRun, k: int) -> Iterator[Shown
     one, count = crops.crops[study], run.recipe.crops.slices
     means = [float(run.slices[k, level * count : (level + 1) * count].mean()) for level in one.levels.tolist()]
     best = int(np.argmax(means))
-    level = int(one.levels[best])
+    level, names = int(one.levels[best]), crops.stacks.label_set.levels
     truth = "fractured" if run.test.truth[k, 1 + level] else "whole"
     for place in np.linspace(0, count - 1, min(count, SHOWN_SLICES)).round().astype(int).tolist():
         gray = np.asarray(one.pixels[best, place, one.pixels.shape[2] // 2])
-        mask = np.asarray(one.mask[best, place]) * np.uint8(CERVICAL[level])
-        told = f"{CERVICAL[level].name} ({truth}) {place + 1}: {run.slices[k, level * count + place]:.2f}"
+        mask = np.asarray(one.mask[best, place]) * np.uint8(level + 1)
+        told = f"{names[level]} ({truth}) {place + 1}: {run.slices[k, level * count + place]:.2f}"
         yield ShownSlice(gray, mask, (), told)
 
 

@@ -36,7 +36,6 @@ from cspine.training.recipes.system import Divide
 from cspine.training.recipes.winner_2022.config import Winner2022
 from cspine.training.recipes.winner_2022.crops import CropSet
 from cspine.training.recipes.winner_2022.network import (
-    LEVELS,
     StudyNet,
     VertebraNet,
     build_body,
@@ -64,7 +63,7 @@ class WinnerRun:
     models
         Test part: "first model" (vertebrae, study by noisy-OR), "second model" (study) → answers.
     slices
-        Test part: probability of each slice by the first model, (S, 7 × Z), NaN where no vertebra was found.
+        Test part: probability of each slice by the first model, (S, L × Z), NaN where no vertebra was found.
     about
         Counts, split, mark, start, seconds, losses.
     """
@@ -84,15 +83,15 @@ def division_of(recipe: Winner2022) -> Divide:
     return lambda stacks: held_out(stacks, (recipe.valid_share, recipe.test_share), recipe.seed)
 
 
-def build_networks(recipe: Winner2022) -> tuple[VertebraNet, StudyNet]:
+def build_networks(recipe: Winner2022, levels: int) -> tuple[VertebraNet, StudyNet]:
     """Return both networks with random weights, the same for the same seed."""
     body = build_body(recipe.backbone, recipe.seed)
-    return _networks(recipe, body)
+    return _networks(recipe, body, levels)
 
 
-def trained_networks(recipe: Winner2022, run: Path) -> tuple[VertebraNet, StudyNet]:
+def trained_networks(recipe: Winner2022, run: Path, levels: int) -> tuple[VertebraNet, StudyNet]:
     """Return both networks of a finished run in evaluation mode."""
-    first, second = build_networks(recipe)
+    first, second = build_networks(recipe, levels)
     for network, stage in ((first, VERTEBRA), (second, STUDY)):
         network.load_state_dict(load_state(run / stage / "network.safetensors"))
     return first.eval(), second.eval()
@@ -122,7 +121,7 @@ def run_winner_2022(
     studies = {part: parts.stacks(part) for part in ("train", "valid", "test")}
     body = build_body(recipe.backbone, recipe.seed)
     start = begin(body, recipe.backbone, recipe.weights)
-    first, second = _networks(recipe, body)
+    first, second = _networks(recipe, body, crops.levels)
     trainer = _Trainer(run, document, hardware, say)
     vertebrae = {
         part: VertebraSamples(crops, vertebra_refs(crops, n), start, recipe.mask_channel, recipe.augment)
@@ -194,27 +193,27 @@ class _Trainer:
         return found
 
 
-def _networks(recipe: Winner2022, body: Any) -> tuple[VertebraNet, StudyNet]:
+def _networks(recipe: Winner2022, body: Any, levels: int) -> tuple[VertebraNet, StudyNet]:
     features = feature_count(body)
     wide = widened(body, recipe.channels)
     torch.manual_seed(recipe.seed + 1)
-    return VertebraNet(wide, features, recipe.sequence), StudyNet(features, recipe.sequence)
+    return VertebraNet(wide, features, recipe.sequence), StudyNet(features, recipe.sequence, levels)
 
 
 def _features(
     network: VertebraNet, crops: CropSet, start: Start, recipe: Winner2022, path: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (studies, 7 × Z, F + 1), kept in a file, and the first model's answer to each slice."""
+    """Return features (studies, L × Z, F + 1), kept in a file, and the first model's answer to each slice."""
     count, device = recipe.crops.slices, next(network.parameters()).device
     found: np.ndarray | None = None
-    slices = np.full((len(crops.crops), LEVELS * count), np.nan, np.float32)
+    slices = np.full((len(crops.crops), crops.levels * count), np.nan, np.float32)
     for study, one in enumerate(crops.crops):
         own = VertebraSamples(crops, vertebra_refs(crops, [study]), start, recipe.mask_channel)
         with torch.no_grad():
             known = network.features(torch.stack([own.plain(k) for k in range(len(one.levels))]).to(device))
             answers, known = torch.sigmoid(network.per_slice(known)).cpu().numpy(), known.cpu()
         if found is None:
-            found = np.zeros((len(crops.crops), LEVELS * count, known.shape[-1] + 1), np.float16)
+            found = np.zeros((len(crops.crops), crops.levels * count, known.shape[-1] + 1), np.float16)
         for place, level in enumerate(one.levels.tolist()):
             rows = slice(level * count, (level + 1) * count)
             found[study, rows, :-1], found[study, rows, -1] = known[place].numpy(), 1.0
@@ -227,10 +226,11 @@ def _features(
 
 
 def _shares(vertebrae: VertebraSamples) -> np.ndarray:
-    """Return the share of fractured ones of each level in the training part (7,): the answer where none is seen."""
+    """Return the share of fractured ones of each level in the training part (L,): the answer where none is seen."""
     levels = [int(vertebrae.crops.crops[n].levels[k]) for n, k in vertebrae.refs.tolist()]
-    counts = np.bincount(levels, minlength=LEVELS)
-    broken = np.bincount(levels, weights=vertebrae.labels[:, 0], minlength=LEVELS)
+    most = vertebrae.crops.levels
+    counts = np.bincount(levels, minlength=most)
+    broken = np.bincount(levels, weights=vertebrae.labels[:, 0], minlength=most)
     found: np.ndarray = np.where(counts > 0, broken / np.maximum(counts, 1), vertebrae.labels.mean())
     return found
 
@@ -244,7 +244,7 @@ def _answers(
     """Return the answers of the first and of the second model to the studies of a part."""
     vertebrae, studies = samples
     by_vertebra = trainer.probabilities(networks[0], vertebrae, 8)[:, 0]
-    levels = np.full((len(studies.numbers), LEVELS), np.nan)
+    levels = np.full((len(studies.numbers), studies.crops.levels), np.nan)
     place = {n: row for row, n in enumerate(studies.numbers)}
     for (n, k), p in zip(vertebrae.refs.tolist(), by_vertebra, strict=True):
         levels[place[n], int(vertebrae.crops.crops[n].levels[k])] = p

@@ -10,11 +10,11 @@ from cspine.training.learning import Hardware, make_loss
 from cspine.training.recipes.dry_run import cost_of
 from cspine.training.recipes.exported import Exported, ExportedNetwork
 from cspine.training.recipes.settings import config_from
-from cspine.training.recipes.study_scores import level_auc, log_loss
+from cspine.training.recipes.study_scores import test_words
 from cspine.training.recipes.system import Order, System
 from cspine.training.recipes.winner_2022.config import Winner2022, winner_2022, winner_2022_table
 from cspine.training.recipes.winner_2022.crops import CropSet, read_crops
-from cspine.training.recipes.winner_2022.network import LEVELS, WithFeatures
+from cspine.training.recipes.winner_2022.network import WithFeatures
 from cspine.training.recipes.winner_2022.page import write_winner_2022
 from cspine.training.recipes.winner_2022.run import NAME, build_networks, division_of, run_winner_2022, trained_networks
 from cspine.training.recipes.winner_2022.samples import vertebra_refs
@@ -25,9 +25,7 @@ def _train(recipe: Winner2022, crops: CropSet, order: Order) -> list[str]:
     lines = []
     for folder, divide in order.divisions(division_of(recipe), recipe.seed):
         run = run_winner_2022(recipe, crops, divide(crops.stacks), folder, hardware=order.hardware, say=order.say)
-        three = ", ".join(f"{name} {value:.3f}" for name, value in run.about["losses"].items())
-        figures = f"AUC over all levels {level_auc(run.test)} studies, weighted log loss {log_loss(run.test)} ({three})"
-        lines.append(f"{run.about['split']}, test: {figures}")
+        lines.append(f"{run.about['split']}, {test_words(run.test)}")
     return lines
 
 
@@ -36,10 +34,11 @@ def _dry_run(recipe: Winner2022, crops: CropSet, hardware: Hardware) -> list[str
     parts, plan = division_of(recipe)(crops.stacks), recipe.crops
     studies = parts.stacks("train")
     vertebrae = len(vertebra_refs(crops, studies))
-    first, second = build_networks(recipe)
+    levels = crops.levels
+    first, second = build_networks(recipe, levels)
     stages = (
         ("first model", recipe.vertebra, first, (plan.slices, recipe.channels, plan.size, plan.size), vertebrae, 1),
-        ("second model", recipe.study, second, (LEVELS * plan.slices, second.width), len(studies), 1 + LEVELS),
+        ("second model", recipe.study, second, (levels * plan.slices, second.width), len(studies), 1 + levels),
     )
     lines = [f"{recipe.backbone}; {parts.kind}: {len(studies)} studies, {vertebrae} vertebrae to train on"]
     for name, config, network, shape, count, labels in stages:
@@ -53,16 +52,17 @@ def _dry_run(recipe: Winner2022, crops: CropSet, hardware: Hardware) -> list[str
 def _export(run: Path, document: dict[str, Any], result: dict[str, Any]) -> Exported:
     recipe = config_from(Winner2022, document["config"])
     plan, targets = recipe.crops, tuple(result["targets"])
-    first, second = trained_networks(recipe, run)
+    levels = len(targets) - 1
+    first, second = trained_networks(recipe, run, levels)
     shape = (plan.slices, recipe.channels, plan.size, plan.size)
     return Exported(
         f"{recipe.backbone} and LSTM on vertebrae, and on the study",
         "Graph vertebra: slices of one vertebra to the logit of a fracture, and features of each slice. Graph study: "
-        "the features of all slices of C1 to C7 (0 where a vertebra is not seen), each with 1 where it is, to logits "
-        "of the study and its levels. The answer is the mean of both models' probabilities.",
+        "the features of all slices of the levels in their order (0 where a vertebra is not seen), each with 1 where "
+        "it is, to logits of the study and its levels. The answer is the mean of both models' probabilities.",
         (
             ExportedNetwork("vertebra", WithFeatures(first), shape, "slices", ("vertebra_logits", "features")),
-            ExportedNetwork("study", second, (LEVELS * plan.slices, second.width), "features", ("study_logits",)),
+            ExportedNetwork("study", second, (levels * plan.slices, second.width), "features", ("study_logits",)),
         ),
         {"vertebra_logits": ("fracture",), "study_logits": targets},
         {
