@@ -1,11 +1,12 @@
 """The five published systems and `winner-2022` on the same phantom studies and folds, and what one page compares.
 
-    python -m tools.compare_systems SET OUT [--start MOBILENET.npz] [--only STEP …] [--epochs N]
+    python -m tools.compare_systems SET OUT [--start FILE] [--only STEP …] [--epochs N]
 
 SET is a folder of `cspine phantom make --layout rsna --masks 1`. Below OUT lie the slices that the systems share, a run
 for each system, the comparison pages, and `commands.csv`: each command, its exit code, seconds and processor seconds.
-What is finished is not run again. All systems have the same network, the same start and about as many images to learn
-from, so that what differs is how they look and what they are told.
+What is finished is not run again. All systems have the same small network, which begins at random, and about as many
+images to learn from, so that what differs is how they look and what they are told. What an ImageNet start is worth is a
+comparison of its own, MobileNet from FILE against random.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 PROGRAM = "from cspine.cli.main import main; main()"
 FOLDS = 4
-NETWORK = "mobilenet-v2"
+NETWORK, STARTED = "tiny", "mobilenet-v2"
 
 
 @dataclass(frozen=True)
@@ -50,24 +51,25 @@ class Scale:
         Of slices and of crops of vertebrae.
     step_mm
         Least distance of slices.
-    epochs
-        Of every system's main stage.
+    epochs, crop_epochs
+        Of every system's main stage; crops have half the pixels of slices.
     """
 
     pixels: tuple[int, int] = (128, 96)
     step_mm: float = 4.0
-    epochs: int = 4
+    epochs: int = 8
+    crop_epochs: int = 12
 
 
 def steps(data: Path, out: Path, start: str, scale: Scale) -> Iterator[Step]:
     """Yield the commands in the order in which they run."""
     images, crops = scale.pixels
     epochs, step_mm = scale.epochs, f"{scale.step_mm:g}"
-    every = ("--precision", "bf16", "--threads", "1", "--workers", "1")
+    every = ("--threads", "1", "--workers", "1")
     studies = ("--data", str(data), "--cache", str(out / "slices"), *every)
     folded = ("--folds", str(FOLDS))
-    own = ("--weights", start)
-    rates = {"learning_rate": "0.0005", "batch": "32"}
+    own = ("--weights", "none")
+    rates = {"learning_rate": "0.002", "batch": "32"}
 
     def fit(name: str, **changes: object) -> tuple[str, ...]:
         values = {"epochs": epochs, **rates, **changes}
@@ -86,7 +88,7 @@ def steps(data: Path, out: Path, start: str, scale: Scale) -> Iterator[Step]:
         *own,
         *_set(backbone=NETWORK, vertebrae="mask"),
         *_set(**{"crops.size": crops, "crops.pixel_mm": 0.8, "crops.slices": 9}),
-        *fit("vertebra", batch=8),
+        *fit("vertebra", batch=8, epochs=scale.crop_epochs),
         *fit("study", batch=16, learning_rate=0.001, epochs=20),
     )
     yield train(
@@ -125,18 +127,19 @@ def steps(data: Path, out: Path, start: str, scale: Scale) -> Iterator[Step]:
     yield train("semi-supervised", "semi-supervised-all", *studies, *folded, *own, *semi, *_set(method="supervised"))
     c1 = (*_set(variant=NETWORK, group="all", preset="usable"), *slices, *fit("fit"))
     yield train("efficientnet-c1", "efficientnet-c1", *studies, *folded, *own, *c1)
-    made = out / "images"
-    size = ("--size", str(images), "--every", "2", "--format", "png")
-    yield Step("images", "images/labels.csv", ("data", "images", str(data), "--out", str(made), *size))
-    pictures = ("--data", str(made), *every, *folded)
-    transfer = (
-        *_set(backbone=NETWORK, image_size=images),
-        *fit("frozen", epochs=1),
-        *fit("finetune"),
-        *_set(thaw=1.0),
+    for name, sparse in (("images", 2), ("few-images", 4)):
+        size = ("--size", str(images), "--every", str(sparse), "--format", "png")
+        made = out / name
+        yield Step(name, f"{name}/labels.csv", ("data", "images", str(data), "--out", str(made), *size))
+    transfer = (*_set(image_size=images, thaw=1.0), *fit("frozen", epochs=1))
+    pictures = ("--data", str(out / "images"), *every, *folded)
+    yield train(
+        "slice-transfer", "slice-transfer", *pictures, *own, *transfer, *_set(backbone=NETWORK), *fit("finetune")
     )
-    yield train("slice-transfer", "slice-transfer", *pictures, *own, *transfer)
-    yield train("slice-transfer", "slice-transfer-random", *pictures, "--weights", "none", *transfer)
+    few = ("--data", str(out / "few-images"), *every, "--precision", "bf16", *folded, *transfer)
+    short = (*fit("finetune", epochs=4, learning_rate=0.0005), *_set(backbone=STARTED))
+    yield train("slice-transfer", "start-imagenet", *few, "--weights", start, *short)
+    yield train("slice-transfer", "start-random", *few, "--weights", "none", *short)
     leaky = (*_set(label="study", valid_share=0.15, test_share=0.25), *c1)
     yield train("efficientnet-c1", "by-study", *studies, *own, *leaky, *_set(by="study"))
     yield train("efficientnet-c1", "by-image", *studies, *own, *leaky, *_set(by="image"))
@@ -150,14 +153,14 @@ def steps(data: Path, out: Path, start: str, scale: Scale) -> Iterator[Step]:
     )
     yield _compare(out, "studies", whole)
     yield _compare(out, "c1", ("winner-2022", "efficientnet-c1", "study-multilabel", "semi-supervised-all"))
-    yield _compare(out, "start", ("slice-transfer", "slice-transfer-random"))
-    few = (
+    yield _compare(out, "start", ("start-imagenet", "start-random"))
+    labels = (
         *_set(folds=FOLDS, methods="supervised,semi-supervised", shares="0.05,0.1,0.25", flips="0.2", planes="axial"),
         *_set(**{"base.backbone": NETWORK, "base.stacks.size": 64, "base.stacks.step_mm": step_mm}),
         *fit("base.visibility", epochs=1),
-        *fit("base.fit", epochs=2),
+        *fit("base.fit", epochs=epochs // 2),
     )
-    table = ("experiment", "semi-supervised", "--out", str(out / "labels"), *studies, *own, *few)
+    table = ("experiment", "semi-supervised", "--out", str(out / "labels"), *studies, *own, *labels)
     yield Step("labels", "labels/index.html", table)
 
 
@@ -206,7 +209,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=Scale.epochs)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    scale = Scale(epochs=given.epochs)
+    scale = Scale(epochs=given.epochs, crop_epochs=given.epochs * 3 // 2)
     chosen = [s for s in steps(given.data, given.out, given.start, scale) if not given.only or s.name in given.only]
     failed = [step.name for step in chosen if not run(step, given.out)]
     if failed:
