@@ -137,7 +137,7 @@ def steps(data: Path, out: Path, start: str, scale: Scale) -> Iterator[Step]:
         "slice-transfer", "slice-transfer", *pictures, *own, *transfer, *_set(backbone=NETWORK), *fit("finetune")
     )
     few = ("--data", str(out / "few-images"), *every, "--precision", "bf16", *folded, *transfer)
-    short = (*fit("finetune", epochs=4, learning_rate=0.0005), *_set(backbone=STARTED))
+    short = (*fit("finetune", epochs=2, learning_rate=0.0005), *_set(backbone=STARTED))
     yield train("slice-transfer", "start-imagenet", *few, "--weights", start, *short)
     yield train("slice-transfer", "start-random", *few, "--weights", "none", *short)
     leaky = (*_set(label="study", valid_share=0.15, test_share=0.25), *c1)
