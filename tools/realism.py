@@ -1,12 +1,13 @@
 """Compare phantoms with people by number: extents of the levels, HU of tissues, noise.
 
     python -m tools.realism phantoms --count 50 --seed 900 --out realism [--meshes FOLDER]
-    python -m tools.realism real DATA --out realism
+    python -m tools.realism real DATA --out realism [--masks MASKS]
     python -m tools.realism table DATA --out realism
 
 Three phantoms are one person in three postures; the first is scanned as the Visible Human was: 1 mm pixels and slices,
-a soft kernel, 9 HU of noise. The real heads are measured round places that were read off them. Figures are kept as
-JSON, one file each, so a run that stopped goes on where it was.
+a soft kernel, 9 HU of noise. The real heads are measured round places that were read off them, and their bone within
+masks of the shipped bundle, which `tools.fingerprint` keeps, grown to the edge of bone. Figures are kept as JSON, one
+file each, so a run that stopped goes on where it was.
 """
 
 import argparse
@@ -14,21 +15,24 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from cspine.domain import CERVICAL, Grid, LabelMap, Vertebra, Volume
 from cspine.phantom import PROCEDURAL, Coverage, Field, Scanner, Subject, make_subject, sample_spec, scan_subject
+from cspine.phantom.insertion.outline import outline_of
 from cspine.phantom.kernels import SOFT_KERNELS
 from cspine.phantom.posture import sample_posture
-from cspine.phantom.realism import core_figures, extent_figures, nape_figures, tissue_figures
+from cspine.phantom.realism import bone_figures, core_figures, extent_figures, nape_figures, tissue_figures
 from cspine.phantom.render import render_labels
 from cspine.stores import open_source
 from tools.evaluate_necks import axis_of, necks
 
 LEVELS = (Vertebra.C3, Vertebra.C4)  # what the Visible Human and the UNC head show whole
 HEADS = ("visible-human-female-head", "unc-cthead")
+MASKS = {HEADS[0]: "visible-human.npz", HEADS[1]: "unc.npz"}
 # Centers of bodies in LPS mm, read off the sagittal slices; of the UNC head, whose neck is turned, C3 alone.
 PLACES = {
     HEADS[0]: {
@@ -88,17 +92,28 @@ def make_phantoms(count: int, seed: int, meshes: str | None, out: Path) -> None:
         print(_phantom(job), flush=True)
 
 
-def real_heads(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    """Measure the real heads round places that were read off the scans: no mask of a network is needed."""
+def real_heads(data: Path, masks: Path | None) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure the real heads round places that were read off the scans, and bone within masks where there are some."""
     for name in HEADS:
         volume = _only_series(data / "real" / name)
+        bone = bone_figures(volume, _outlined(volume, masks / MASKS[name]), LEVELS) if masks else {}
         centers = {v: np.array(place) for v, place in PLACES[name].items()}
         if len(centers) == 1:
-            yield name, nape_figures(volume, centers[LEVELS[0]])
+            yield name, bone | nape_figures(volume, centers[LEVELS[0]])
             continue
         unlabeled = LabelMap(volume.grid, np.zeros(volume.grid.shape, dtype=np.uint8))
         figures = tissue_figures(volume, unlabeled, centers, LEVELS)
-        yield name, figures | core_figures(volume, centers, LEVELS)
+        yield name, figures | bone | core_figures(volume, centers, LEVELS)
+
+
+def _outlined(volume: Volume, kept: Path) -> LabelMap:
+    """Return the bone of the levels from masks of a network, which are a millimeter off."""
+    given = LabelMap(volume.grid, np.load(kept)["labels"])
+    labels = np.zeros(volume.grid.shape, dtype=np.uint8)
+    for level in LEVELS:
+        outline = outline_of(volume, given, level)
+        labels[outline.box.slices][outline.own] = level
+    return LabelMap(volume.grid, labels)
 
 
 def real_necks(data: Path) -> Iterator[tuple[str, dict[str, float]]]:
@@ -183,6 +198,7 @@ def main() -> None:
     made.add_argument("--meshes", help="a folder of meshes for every third person")
     for name in ("real", "table"):
         commands.add_parser(name).add_argument("data", type=Path)
+    commands.choices["real"].add_argument("--masks", type=Path, help="masks of the heads, kept by tools.fingerprint")
     for command in commands.choices.values():
         command.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -190,9 +206,8 @@ def main() -> None:
     if given.command == "phantoms":
         make_phantoms(given.count, given.seed, given.meshes, given.out)
     elif given.command == "real":
-        for source in (real_heads, real_necks):
-            for name, figures in source(given.data):
-                (given.out / f"real-{name}.json").write_text(json.dumps(figures, indent=1))
+        for name, figures in chain(real_heads(given.data, given.masks), real_necks(given.data)):
+            (given.out / f"real-{name}.json").write_text(json.dumps(figures, indent=1))
     else:
         print(table(given.data, given.out))
 

@@ -93,7 +93,7 @@ def tissue_figures(
     levels
         Neighboring vertebrae below C2, all seen whole.
     """
-    figures = _bone(volume, labels, levels)
+    figures = bone_figures(volume, labels, levels)
     discs, canals = [], []
     for vertebra in levels:
         below = Vertebra(vertebra + 1)
@@ -142,7 +142,8 @@ def nape_figures(volume: Volume, center_lps_mm: np.ndarray) -> dict[str, float]:
     return figures
 
 
-def _bone(volume: Volume, labels: LabelMap, levels: tuple[Vertebra, ...]) -> dict[str, float]:
+def bone_figures(volume: Volume, labels: LabelMap, levels: tuple[Vertebra, ...]) -> dict[str, float]:
+    """Return HU of cortex (the outer 1.5 mm), of the spongy core and of bone above 200 HU; nothing without a mask."""
     mask = np.isin(labels.labels, [int(v) for v in levels])
     rows = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     if any(r.size == 0 for r in rows):
@@ -215,4 +216,12 @@ def _around(grid: Grid, center_mm: np.ndarray, reach_mm: float) -> tuple[np.ndar
     return grid.to_world(index) - center_mm, index
 
 
-__all__ = ["Extent", "core_figures", "extent_figures", "level_extents", "nape_figures", "tissue_figures"]
+__all__ = [
+    "Extent",
+    "bone_figures",
+    "core_figures",
+    "extent_figures",
+    "level_extents",
+    "nape_figures",
+    "tissue_figures",
+]
