@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from cspine.domain import CERVICAL, ConfigError, GroundTruth, LabelMap, Vertebra
+from cspine.domain import CERVICAL, BundleIncompatible, ConfigError, GroundTruth, LabelMap, Vertebra
 from cspine.evaluation import ErrorLevels
-from cspine.models import load_bundle
+from cspine.models import default_bundle_path, load_bundle, open_session
 from cspine.phantom import Case, CropPlan
-from cspine.pipeline import Analyzer, LocalizeSpec
+from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec
 from cspine.training import LoopConfig
+from cspine.training.devices import Place
+from cspine.training.fracture_bundle import export_fracture
 from cspine.training.fracture_cases import (
     LABEL_BITS,
     MIMIC_GROUPS,
@@ -229,6 +231,20 @@ def test_the_network_judges_crops_of_any_allowed_size() -> None:
         assert heads.shape == (2, 4)
 
 
+@pytest.mark.slow  # about 20 s: a graph is exported
+def test_a_network_trained_in_bf16_is_exported_as_exactly_as_any_other(person: Path, tmp_path: Path) -> None:
+    task = FractureTask((person,), FracturePlan(shape=(16, 32, 32), aimed=True))
+    said: list[float] = []
+    config = replace(ONE, steps=3, log_every=1)
+    trained = fit(
+        task, config, tmp_path, report=lambda _, parts: said.append(parts["loss"]), place=Place("cpu", "bf16")
+    )
+    assert np.isfinite(said).all()
+    assert {p.dtype for p in trained.parameters()} == {torch.float32}
+    exported = export_fracture(trained, FractureSpec(shape=(16, 32, 48)))
+    assert exported.parity.max_abs_diff < 1e-4
+
+
 @pytest.mark.slow
 def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -257,6 +273,32 @@ def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     assert train_fractures(recipe, run, vertebrae, said.append).id == load_bundle(run / "bundle").id
     with pytest.raises(ConfigError, match="another recipe"):
         train_fractures(replace(recipe, version="0"), run, vertebrae, said.append)
+
+
+@pytest.mark.slow  # about 40 s: graphs are exported
+def test_a_training_begins_from_the_fracture_network_of_a_bundle_and_says_so(
+    person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = replace(ONE, steps=1, learning_rate=0.0, freeze_norm=0.0)
+    phases = (FracturePhase(1.0, FracturePlan(shape=(16, 32, 32), aimed=True), still),)
+    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), phases=phases, tuning=1)
+    (tmp_path / "run" / "cases").mkdir(parents=True)
+    (tmp_path / "run" / "cases" / "person_00000").symlink_to(person)
+    cases = (coded_study(True), coded_study(False))
+    monkeypatch.setattr("cspine.training.fractures.make_evaluation_cases", lambda _: ((None, c) for c in cases))
+    begin, bare = load_bundle(default_bundle_path()), coded_bundle(tmp_path / "bare")
+    with pytest.raises(BundleIncompatible, match="has no fracture network with the types and mimics of this version"):
+        train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=bare)
+    (tmp_path / "run" / "recipe.json").unlink()
+    made = train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=begin)
+    assert made.manifest.training["fractures"]["start"] == begin.id
+    assert f"begun from the fracture network of bundle {begin.short_id}" in made.card()
+    crop = np.random.default_rng(0).normal(0, 0.5, (1, 3, *recipe.spec.shape)).astype(np.float32)
+    old, new = (open_session(b, "fracture", engine="onnxruntime", threads=1).run({"crop": crop}) for b in (begin, made))
+    for name in ("map", "heads"):
+        np.testing.assert_allclose(new[name], old[name], atol=1e-3)
+    with pytest.raises(ConfigError, match="another recipe"):
+        train_fractures(recipe, tmp_path / "run", bare, lambda line: None)
 
 
 def coded_study(broken: bool) -> Case:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from cspine.domain import ConfigError, StoreError
-from cspine.training import LoopConfig, fit, rate_at
+from cspine.training import LoopConfig, Place, fit, rate_at
 from cspine.training.loop import Batch
 
 CONFIG = LoopConfig(steps=30, batch=2, learning_rate=5e-2, warmup=3, workers=0, threads=1, save_every=10, log_every=5)
@@ -63,7 +63,28 @@ def test_a_broken_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"device 'quantum' cannot be used here .*; use auto or cpu"):
-        fit(Doubling(), CONFIG, tmp_path, device="quantum")
+        fit(Doubling(), CONFIG, tmp_path, place=Place("quantum"))
+
+
+def test_a_broken_run_in_bf16_resumes_to_the_same_weights_and_learns(tmp_path: Path) -> None:
+    place = Place("cpu", "bf16")
+    whole = fit(Doubling(), CONFIG, tmp_path / "whole", place=place)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Doubling(stop_at=17), CONFIG, tmp_path / "broken", place=place)
+    resumed = fit(Doubling(), CONFIG, tmp_path / "broken", place=place)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    assert weights(whole).dtype is torch.float32
+    curve = losses(tmp_path / "whole")
+    assert curve[-1] < curve[0]
+    exact = fit(Doubling(), CONFIG, tmp_path / "f32", place=Place("cpu"))
+    assert not torch.equal(weights(exact), weights(whole))  # layers were computed in bf16
+
+
+def test_a_precision_that_this_loop_cannot_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="precision f16 needs gradients scaled up"):
+        fit(Doubling(), CONFIG, tmp_path, place=Place("cpu", "f16"))
+    with pytest.raises(ConfigError, match="unknown precision 'f8'"):
+        Place("cpu", "f8")
 
 
 def test_a_checkpoint_that_cannot_be_written_or_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from cspine.domain import BundleIncompatible
-from cspine.models import load_bundle, open_session
-from cspine.pipeline import PipelineSpec
+from cspine.models import default_bundle_path, load_bundle, open_session
+from cspine.pipeline import FractureSpec, PipelineSpec
 from cspine.training.export import BundleAbout, export_bundle
+from cspine.training.fracture_cases import MIMICS, TYPES
+from cspine.training.fracture_net import FractureNet
 from cspine.training.networks import CoarseNet, RefineNet
 from cspine.training.warm_start import start_from
 
@@ -37,6 +39,21 @@ def test_a_network_started_from_a_bundle_gives_the_outputs_of_the_graph_and_trai
     network.train()
     again, _ = network(noise)
     assert float((again[:1] - seg).abs().mean().detach()) < 0.2 * float(seg.abs().mean())
+
+
+def test_a_fracture_network_started_from_the_shipped_bundle_gives_what_its_graph_gives() -> None:
+    bundle = load_bundle(default_bundle_path())
+    shape = FractureSpec().shape
+    crops = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(3)).mul(0.5)
+    crops[:, 1:] = (crops[:, 1:] > 0).float()
+    network = start_from(bundle, "fracture", FractureNet(len(TYPES) + len(MIMICS)), [crops[..., :48, :64]]).eval()
+    with torch.no_grad():
+        broken, heads = network(crops[1:])
+    wanted = open_session(bundle, "fracture", engine="onnxruntime", threads=1).run({"crop": crops[1:].numpy()})
+    torch.testing.assert_close(broken, torch.from_numpy(wanted["map"]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(heads, torch.from_numpy(wanted["heads"]), atol=1e-4, rtol=1e-4)
+    with pytest.raises(BundleIncompatible, match=r"graph coarse: differs from the network of this version in .*weight"):
+        start_from(bundle, "coarse", FractureNet(34), [crops])
 
 
 def test_a_graph_of_another_network_is_refused_by_the_names_that_differ(tmp_path: Path) -> None:

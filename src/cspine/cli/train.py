@@ -14,6 +14,7 @@ from cspine.cli.recipes import add_trainings
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
+    from cspine.training import Place
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train networks and export model bundles.")
 
@@ -25,6 +26,8 @@ Bundle = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
 ]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option("--precision", help="f32 or bf16 (mixed).")]
 Persons = Annotated[int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")]
 
 
@@ -38,6 +41,7 @@ add_trainings(app)
 
 @app.command("vertebrae")
 def vertebrae(
+    *,
     run: Run,
     real: Annotated[
         Path | None, typer.Option("--real", metavar="DIR", help="Unlabeled scans (NIfTI) to adapt to; default: none.")
@@ -49,13 +53,18 @@ def vertebrae(
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the networks of this bundle.")
     ] = None,
+    device: Device = "auto",
+    precision: Precision = "f32",
     verbose: Verbose = False,
 ) -> None:
     """Train the vertebra stage by its recipe and write DIR/bundle."""
-    run_command(lambda: _vertebrae(run, real, tuple(meshes or ()), start), verbose=verbose)
+    numbers = (device, precision)
+    run_command(lambda: _vertebrae(run, real, tuple(meshes or ()), start, numbers), verbose=verbose)
 
 
-def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Path | None) -> "ExitCode":
+def _vertebrae(
+    run: Path, real: Path | None, meshes: tuple[Path, ...], start: Path | None, numbers: tuple[str, str]
+) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
     _need_training()
@@ -66,7 +75,7 @@ def _vertebrae(run: Path, real: Path | None, meshes: tuple[Path, ...], start: Pa
     anatomies = (*recipe.cases.anatomies, *(str(folder) for folder in meshes))
     recipe = replace(recipe, cases=replace(recipe.cases, anatomies=anatomies))
     begin = None if start is None else load_bundle(start)
-    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin)
+    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=_place(numbers))
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
     return ExitCode.DONE
 
@@ -98,12 +107,14 @@ def flagship(
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms and samples.")] = 2,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads that train and analyze.")] = 2,
+    device: Device = "auto",
+    precision: Precision = "f32",
     verbose: Verbose = False,
 ) -> None:
     """Train a detector on your own studies: out-of-fold evaluation in DIR/evaluation, the bundle in DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "folds": folds}
     places = (data, add_feedback, run, bundle)
-    hardware = (workers, threads)
+    hardware = (workers, threads, device, precision)
     run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, hardware, ensemble=ensemble), verbose=verbose)
 
 
@@ -111,7 +122,7 @@ def _flagship(
     places: tuple[Path, Path | None, Path, Path | None],
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
-    hardware: tuple[int, int],
+    hardware: tuple[int, int, str, str],
     *,
     ensemble: bool,
 ) -> "ExitCode":
@@ -124,10 +135,10 @@ def _flagship(
     data, added, run, bundle = places
     if added is not None:
         data = _joined(data, added, run / f"{data.resolve().name}+{added.resolve().name}")
-    recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware)
+    recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware[:2])
     recipe = replace(recipe.with_anatomies(tuple(str(folder) for folder in meshes)), ensemble=ensemble)
-    begin = load_bundle(bundle or default_bundle_path())
-    made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)))
+    begin, place = load_bundle(bundle or default_bundle_path()), _place(hardware[2:])
+    made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)), place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
     return ExitCode.DONE
 
@@ -140,6 +151,13 @@ def _joined(data: Path, added: Path, out: Path) -> Path:
         shutil.rmtree(out, ignore_errors=True)  # of a run that was killed while it was made
         typer.echo(printable(f"{join_sets((data, added), out)} studies of {data} and {added} in {out}"))
     return out
+
+
+def _place(numbers: tuple[str, str]) -> "Place":
+    """Return where a training computes, by device and precision."""
+    from cspine.training import Place
+
+    return Place(*numbers)
 
 
 def _need_training() -> None:
@@ -173,20 +191,25 @@ def fractures(
     mirrored: Annotated[
         bool, typer.Option("--mirrored", help="Each also answers for the mirrored crop; twice the time.")
     ] = False,
+    start: Annotated[
+        Path | None, typer.Option("--start", metavar="DIR", help="Begin from the fracture network of this bundle.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
+    device: Device = "auto",
+    precision: Precision = "f32",
     verbose: Verbose = False,
 ) -> None:
     """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
-    places = (run, bundle)
-    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, workers, mirrored=mirrored), verbose=verbose)
+    places, hardware = (run, bundle, start), (workers, device, precision)
+    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, mirrored=mirrored), verbose=verbose)
 
 
 def _fractures(
-    places: tuple[Path, Path | None],
+    places: tuple[Path, Path | None, Path | None],
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
-    workers: int,
+    hardware: tuple[int, str, str],
     *,
     mirrored: bool,
 ) -> "ExitCode":
@@ -199,12 +222,13 @@ def _fractures(
     recipe = replace(FractureRecipe(), members=sizes["members"] or 1, mirrored=mirrored)
     cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
-    cases = replace(cases, crops=crops, workers=workers, persons=sizes["persons"] or cases.persons)
+    cases = replace(cases, crops=crops, workers=hardware[0], persons=sizes["persons"] or cases.persons)
     recipe = replace(recipe, cases=cases, tuning=sizes["tuning"] or recipe.tuning)
     if (steps := sizes["steps"]) is not None:
         recipe = recipe.of_length(steps)
-    run, bundle = places
-    begin = load_bundle(bundle or default_bundle_path())
-    made = train_fractures(recipe, run, begin, lambda line: typer.echo(printable(line)))
+    run, bundle, start = places
+    built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
+    place = _place(hardware[1:])
+    made = train_fractures(recipe, run, built_on, lambda line: typer.echo(printable(line)), start=begin, place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

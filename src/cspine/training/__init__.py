@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # first: it mends what others import
 
+from cspine.training.devices import Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
 from cspine.training.fractures import FractureRecipe, train_fractures
@@ -38,6 +39,7 @@ __all__ = [
     "Hardware",
     "LoopConfig",
     "Order",
+    "Place",
     "System",
     "Task",
     "VertebraRecipe",

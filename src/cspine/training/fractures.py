@@ -13,16 +13,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from cspine.evaluation import (
-    ErrorLevels,
-)
+from cspine.domain import BundleIncompatible
+from cspine.evaluation import ErrorLevels
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec
+from cspine.training.devices import ANYWHERE, Place
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
-from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
+from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make_fracture_cases
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
 from cspine.training.recipe_file import keep_recipe
+from cspine.training.vertebrae import begin_from
 from cspine.workflow import EvaluationPlan, Tuned, make_evaluation_cases, study_of, tune
 
 Say = Callable[[str], None]
@@ -35,7 +36,7 @@ probability, a decision (rule-in, uncertain, rule-out), where, which type, and w
 
 - Vertebra stage: the networks of bundle {vertebrae}.
 - Fracture stage: trained on vertebra crops of {persons} phantom persons ({scans} scans each), anatomies {anatomies},
-  fracture and scanner family A; {phases}; seed {seed}.
+  fracture and scanner family A; {phases}; seed {seed}{begun}.
 - Calibration and thresholds: {chosen_on}; never the test set. They are phantom levels until they are recalibrated on a
   site's own studies.
 - Never trained on: patients with fractures (none were at hand), the UMTRI anatomy, fracture and scanner family B.
@@ -69,6 +70,7 @@ def _phase(persons: float, shape: tuple[int, int, int], plan: FracturePlan, loop
     return FracturePhase(persons, replace(plan, shape=shape, aimed=small), loop)
 
 
+FRACTURE_GRAPH = "fracture"
 _SEEDS = 1000
 _PATCH, _CROP = (24, 48, 48), FracturePlan().shape
 _LOOP = LoopConfig(batch=16, threads=1, save_every=100, channels_last=False, freeze_norm=1.0, ema=0.99)
@@ -168,28 +170,60 @@ class FractureRecipe:
         return f"{each}, family A, seed {self.tuning_seed}"
 
 
-def train_fractures(recipe: FractureRecipe, run: Path, vertebrae: ModelBundle, say: Say) -> ModelBundle:
+def train_fractures(
+    recipe: FractureRecipe,
+    run: Path,
+    vertebrae: ModelBundle,
+    say: Say,
+    *,
+    start: ModelBundle | None = None,
+    place: Place = ANYWHERE,
+) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
     Parameters
     ----------
     vertebrae
         Its vertebra networks go into the new bundle.
+    start
+        Begin from the fracture network of this bundle; of several members each from its own, as far as there are any.
+    place
+        Where the training computes.
 
     Raises
     ------
     ConfigError
         The run folder belongs to another recipe.
+    BundleIncompatible
+        `start` has no fracture network of this version.
     """
-    keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id}, run)
+    begun = {} if start is None else {"start": start.id}
+    keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id, **begun}, run)
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
     say(f"crops of {len(cases)} phantom persons")
-    members = [train_phases(recipe.member(k), cases, run / name, say) for k, name in enumerate(recipe.spec.graphs)]
-    untuned = _bundle(recipe, vertebrae, members, run / "bundle-untuned", None)
+    members = []
+    for k, name in enumerate(recipe.spec.graphs):
+        phases = recipe.member(k)
+        first = None if start is None else _first(start, name, phases[0], cases)
+        members.append(train_phases(phases, cases, run / name, say, first=first, place=place))
+    about = _about(recipe, vertebrae, start)
+    untuned = write_fracture_bundle(run / "bundle-untuned", vertebrae, members, about, None)
     tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
-    return _bundle(recipe, vertebrae, members, run / "bundle", tuned)
+    return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
+
+
+def _first(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> nn.Module:
+    """Return the network of a bundle's fracture graph."""
+    told = [tuple(start.manifest.labels.get(key, ())) for key in ("types", "mimics")]
+    if FRACTURE_GRAPH not in start.manifest.graphs or told != [TYPES, MIMICS]:
+        raise BundleIncompatible(
+            f"bundle {start.short_id} has no fracture network with the types and mimics of this version; "
+            "start from another bundle, or without one"
+        )
+    graph = name if name in start.manifest.graphs else FRACTURE_GRAPH
+    return begin_from(start, graph, FractureTask(cases, phase.plan), phase.loop.seed)
 
 
 def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
@@ -203,17 +237,34 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
     return tune(studies, recipe.localize, recipe.chosen_on, (recipe.level_errors, recipe.study_errors))
 
 
-def train_phases(phases: Sequence[FracturePhase], cases: tuple[Path, ...], run: Path, say: Say) -> nn.Module:
-    """Return the network that the phases make of stored crops."""
-    network: nn.Module | None = None
+def train_phases(
+    phases: Sequence[FracturePhase],
+    cases: tuple[Path, ...],
+    run: Path,
+    say: Say,
+    *,
+    first: nn.Module | None = None,
+    place: Place = ANYWHERE,
+) -> nn.Module:
+    """Return the network that the phases make of stored crops, from `first` on, or from noise."""
+    network = first
     for number, phase in enumerate(phases, start=1):
         few = cases[: max(1, round(phase.persons * len(cases)))]
-        network = train_phase(phase, FractureTask(few, phase.plan), run / f"phase-{number}", network, say)
+        task = FractureTask(few, phase.plan)
+        network = train_phase(phase, task, run / f"phase-{number}", network, say, place=place)
     assert network is not None
     return network
 
 
-def train_phase(phase: FracturePhase, task: FractureTask, run: Path, start: nn.Module | None, say: Say) -> nn.Module:
+def train_phase(
+    phase: FracturePhase,
+    task: FractureTask,
+    run: Path,
+    start: nn.Module | None,
+    say: Say,
+    *,
+    place: Place = ANYWHERE,
+) -> nn.Module:
     """Train a phase from where an earlier run stopped, or load it when it was finished."""
     done = run / "averaged.pt"
     if not done.exists():
@@ -222,15 +273,13 @@ def train_phase(phase: FracturePhase, task: FractureTask, run: Path, start: nn.M
             figures = "  ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "skipped")
             say(f"{run.name} {step}/{phase.loop.steps}  {figures}")
 
-        torch.save(fit(task, phase.loop, run, start, report).state_dict(), done)
+        torch.save(fit(task, phase.loop, run, start, report, place=place).state_dict(), done)
     network = task.network()
     network.load_state_dict(torch.load(done, weights_only=True))
     return network.eval()
 
 
-def _bundle(
-    recipe: FractureRecipe, vertebrae: ModelBundle, members: Sequence[nn.Module], folder: Path, tuned: Tuned | None
-) -> ModelBundle:
+def _about(recipe: FractureRecipe, vertebrae: ModelBundle, start: ModelBundle | None) -> FractureAbout:
     card = CARD.format(
         name=recipe.name,
         version=recipe.version,
@@ -240,10 +289,11 @@ def _bundle(
         anatomies=" and ".join(Path(a).name for a in recipe.cases.crops.anatomies),
         phases=", then ".join(_words(phase) for phase in recipe.phases),
         seed=recipe.cases.seed,
+        begun="" if start is None else f"; begun from the fracture network of bundle {start.short_id}",
         chosen_on="{chosen_on}",
     )
-    about = FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, document_of(recipe), card)
-    return write_fracture_bundle(folder, vertebrae, members, about, tuned)
+    training = document_of(recipe) | ({} if start is None else {"start": start.id})
+    return FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, training, card)
 
 
 def _words(phase: FracturePhase) -> str:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
 from cspine.training.child_signals import loader_signals
-from cspine.training.devices import fabric_on
+from cspine.training.devices import ANYWHERE, Place, fabric_on
 
 Batch = dict[str, torch.Tensor]
 Report = Callable[[int, dict[str, float]], None]
@@ -97,7 +97,7 @@ def fit(
     start: nn.Module | None = None,
     report: Report | None = None,
     *,
-    device: str = "auto",
+    place: Place = ANYWHERE,
 ) -> nn.Module:
     """Train to the end, from `run`'s checkpoint when there is one, and return the averaged network, on the CPU.
 
@@ -105,22 +105,26 @@ def fit(
     ----------
     start
         A network to begin from (fine-tuning); ignored when a checkpoint exists.
-    device
-        auto, cpu, cuda or mps.
+    place
+        Where layers are computed. In bf16 three-dimensional networks are laid out channels last, whatever `config`
+        says: that is the order that such layers are quick in.
 
     Raises
     ------
     ConfigError
-        The checkpoint belongs to another configuration or is damaged, or there is no such device.
+        The checkpoint belongs to another configuration or is damaged, there is no such device, or f16 is asked for.
     StoreError
         The run folder cannot be written, or the disk is full.
     """
+    if place.precision == "f16":
+        raise ConfigError("precision f16 needs gradients scaled up, which this training does not do; use bf16 or f32")
     torch.set_num_threads(config.threads)
-    fabric = fabric_on(device, devices=1)
+    fabric = fabric_on(place, devices=1)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = task.network() if start is None else start
-    if config.channels_last and any(p.dim() == 5 for p in network.parameters()):
+    last = config.channels_last or place.precision == "bf16"
+    if last and any(p.dim() == 5 for p in network.parameters()):
         network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
         network,

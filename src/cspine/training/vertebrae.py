@@ -18,6 +18,7 @@ from cspine.domain import CspineError, Volume
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, PipelineSpec
 from cspine.stores import open_source
+from cspine.training.devices import ANYWHERE, Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit
 from cspine.training.make_cases import CasePlan, make_cases
@@ -96,7 +97,13 @@ def continued_recipe() -> VertebraRecipe:
 
 
 def train_vertebrae(
-    recipe: VertebraRecipe, run: Path, real: Path | None, say: Say, start: ModelBundle | None = None
+    recipe: VertebraRecipe,
+    run: Path,
+    real: Path | None,
+    say: Say,
+    start: ModelBundle | None = None,
+    *,
+    place: Place = ANYWHERE,
 ) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
@@ -108,6 +115,8 @@ def train_vertebrae(
         Receives a line per step of progress.
     start
         Begin from the networks of this bundle.
+    place
+        Where the training computes.
 
     Raises
     ------
@@ -118,8 +127,8 @@ def train_vertebrae(
     keep_recipe(_document(recipe), run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
-    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say, start=start)
-    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say, start=start)
+    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say, start=start, place=place)
+    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say, start=start, place=place)
     first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)
     if real is None:
         return first
@@ -127,18 +136,28 @@ def train_vertebrae(
     if not kept:
         return _bundle(recipe, run / "bundle", (coarse, refine), adapted=0)
     task = CoarseTask(cases, real=kept)
-    adapted = _stage(task, recipe.adapt, run / "adapt", say, start=coarse)
+    adapted = _stage(task, recipe.adapt, run / "adapt", say, start=coarse, place=place)
     return _bundle(recipe, run / "bundle", (adapted, refine), adapted=len(kept))
 
 
 def _stage(
-    task: Task, config: LoopConfig, run: Path, say: Say, start: nn.Module | ModelBundle | None = None
+    task: Task,
+    config: LoopConfig,
+    run: Path,
+    say: Say,
+    *,
+    start: nn.Module | ModelBundle | None,
+    place: Place,
 ) -> nn.Module:
     """Train one network, or load it when it was finished before."""
     done = run / "averaged.pt"
     if not done.exists():
         begin = _begin(task, config, run.name, start)
-        trained = fit(task, config, run, begin, report=lambda step, parts: say(_line(run.name, step, config, parts)))
+
+        def report(step: int, parts: dict[str, float]) -> None:
+            say(_line(run.name, step, config, parts))
+
+        trained = fit(task, config, run, begin, report, place=place)
         torch.save(trained.state_dict(), done)
     network = task.network()
     network.load_state_dict(torch.load(done, weights_only=True))

@@ -2,10 +2,13 @@
 
 A bundle holds graphs whose batch normalization was folded into the convolutions. Loading puts the folded weights
 back into a network with normalization and sets each normalization so that it undoes itself on a few samples: the
-network then computes what the graph computes, and trains on as if it had never been exported.
+network then computes what the graph computes, and trains on as if it had never been exported. Where the convolution
+has no bias of its own, the normalization adds the folded one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import pairwise
 
 import onnx
 import torch
@@ -33,20 +36,34 @@ def start_from(bundle: ModelBundle, graph: str, network: nn.Module, samples: Ite
     BundleIncompatible
         The graph was exported from another network.
     """
-    weights = _weights(bundle, graph)
-    own = dict(network.named_parameters())
-    convolutions = {name for name in own if ".adn." not in name}
-    odd = sorted(convolutions ^ weights.keys()) or sorted(n for n in convolutions if own[n].shape != weights[n].shape)
+    weights, own = _weights(bundle, graph), dict(network.named_parameters())
+    norms = {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm3d)}
+    plain = {name: p for name, p in own.items() if name.rpartition(".")[0] not in norms}
+    folded = {name: norm for name, norm in _folded(network) if name not in plain}
+    wanted = {**{n: p.shape for n, p in plain.items()}, **{n: m.bias.shape for n, m in folded.items()}}
+    # Constants of the graph have names without a dot.
+    odd = sorted(wanted.keys() ^ {name for name in weights if "." in name})
+    odd = odd or sorted(n for n, shape in wanted.items() if weights[n].shape != shape)
     if odd:
         raise BundleIncompatible(
             f"bundle {bundle.short_id}, graph {graph}: differs from the network of this version in "
             f"{', '.join(odd[:3])} ({len(odd)} in all); start from a bundle of this version, or without one"
         )
     with torch.no_grad():
-        for name in convolutions:
-            own[name].copy_(weights[name])
-    _undo_normalization(network, torch.cat(list(samples)))
+        for name, parameter in plain.items():
+            parameter.copy_(weights[name])
+    added = {norm: weights[name] for name, norm in folded.items()}
+    _undo_normalization(network, torch.cat(list(samples)), added)
     return network
+
+
+def _folded(network: nn.Module) -> Iterator[tuple[str, nn.BatchNorm3d]]:
+    """Yield the name that the exporter gives to the folded bias of a convolution without one, and what is behind it."""
+    for name, module in network.named_modules():
+        layers = list(module) if isinstance(module, nn.Sequential) else []
+        for k, (layer, norm) in enumerate(pairwise(layers)):
+            if isinstance(layer, nn.Conv3d) and layer.bias is None and isinstance(norm, nn.BatchNorm3d):
+                yield f"{name}.{k}.weight_bias", norm
 
 
 def _weights(bundle: ModelBundle, graph: str) -> dict[str, torch.Tensor]:
@@ -58,9 +75,10 @@ def _weights(bundle: ModelBundle, graph: str) -> dict[str, torch.Tensor]:
     }
 
 
-def _undo_normalization(network: nn.Module, samples: torch.Tensor) -> None:
+def _undo_normalization(network: nn.Module, samples: torch.Tensor, added: dict[nn.BatchNorm3d, torch.Tensor]) -> None:
     """Set weight and bias of each normalization to the spread and mean of what it gets, in the order of the pass."""
-    handles = [m.register_forward_pre_hook(_adopt) for m in network.modules() if isinstance(m, nn.BatchNorm3d)]
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm3d)]
+    handles = [m.register_forward_pre_hook(partial(_adopt, added.get(m))) for m in norms]
     network.eval()
     with torch.no_grad():
         network(samples)
@@ -68,13 +86,13 @@ def _undo_normalization(network: nn.Module, samples: torch.Tensor) -> None:
         handle.remove()
 
 
-def _adopt(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+def _adopt(added: torch.Tensor | None, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
     assert isinstance(module, nn.BatchNorm3d)
     assert module.running_mean is not None
     assert module.running_var is not None
     mean = inputs[0].mean(dim=(0, 2, 3, 4))
     sd = inputs[0].std(dim=(0, 2, 3, 4)).clamp_min(_SMALLEST_SD)
     module.weight.copy_(torch.sqrt(sd**2 + module.eps))
-    module.bias.copy_(mean)
+    module.bias.copy_(mean if added is None else mean + added)
     module.running_mean.copy_(mean)
     module.running_var.copy_(sd**2)

@@ -12,6 +12,7 @@ from cspine.datasets import LabeledStudy, StudyFiles, read_study
 from cspine.domain import InputError
 from cspine.models import ManifestParts, ModelBundle, load_bundle, write_bundle
 from cspine.pipeline import Analyzer, Located, PipelineSpec
+from cspine.training.devices import ANYWHERE, Place
 from cspine.training.export import ExportedGraph, export_coarse
 from cspine.training.flagship.recipe import AdaptPlan
 from cspine.training.fractures import Say
@@ -33,7 +34,13 @@ among the phantoms: {masks} by their masks, the others by its own labels, where 
 
 
 def adapted_vertebrae(
-    plan: AdaptPlan, studies: Sequence[StudyFiles], run: Path, start: ModelBundle, say: Say
+    plan: AdaptPlan,
+    studies: Sequence[StudyFiles],
+    run: Path,
+    start: ModelBundle,
+    say: Say,
+    *,
+    place: Place = ANYWHERE,
 ) -> ModelBundle:
     """Return the bundle ``run/bundle``: the vertebra stage of `start`, its whole-volume network trained on.
 
@@ -61,7 +68,7 @@ def adapted_vertebrae(
             say(f"vertebrae {step}/{plan.loop.steps}  loss {parts['loss']:.4f}")
 
         network = begin_from(start, "coarse", task, plan.loop.seed)
-        torch.save(fit(task, plan.loop, run / "coarse", network, report).state_dict(), done)
+        torch.save(fit(task, plan.loop, run / "coarse", network, report, place=place).state_dict(), done)
     coarse = task.network()
     coarse.load_state_dict(torch.load(done, weights_only=True))
     exported = export_coarse(coarse.eval(), PipelineSpec.from_manifest(start.manifest.preprocess).coarse.multiple)

@@ -41,6 +41,7 @@ from cspine.models import ModelBundle, load_bundle
 from cspine.phantom import sample_fractures
 from cspine.pipeline import Analyzer
 from cspine.report import EvaluationTitle
+from cspine.training.devices import ANYWHERE, Place
 from cspine.training.flagship.adapt import adapted_vertebrae
 from cspine.training.flagship.card import flagship_card
 from cspine.training.flagship.recipe import FlagshipRecipe
@@ -91,7 +92,9 @@ class _Crops:
         return (*kept, *self.persons)
 
 
-def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBundle, say: Say) -> ModelBundle:
+def train_flagship(
+    recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBundle, say: Say, *, place: Place = ANYWHERE
+) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
     Parameters
@@ -100,6 +103,8 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
         Folder with ``train.csv``, ``train_images/<uid>``, and boxes and masks where there are any.
     start
         Whose vertebra stage is built on.
+    place
+        Where the training computes.
 
     Raises
     ------
@@ -113,15 +118,15 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
     studies = _read(recipe, root, say)
-    vertebrae = adapted_vertebrae(recipe.adapt, studies.files, run / "vertebrae", start, say)
+    vertebrae = adapted_vertebrae(recipe.adapt, studies.files, run / "vertebrae", start, say, place=place)
     crops = _crops(recipe, studies, vertebrae, run, say)
-    first = train_phases(recipe.phantoms.phases, crops.persons, run / "phantoms", say)
+    first = train_phases(recipe.phantoms.phases, crops.persons, run / "phantoms", say, place=place)
     kept = replace(crops, persons=crops.persons[: round(recipe.phantom_share * len(crops.persons))])
     about = _about(recipe, studies, kept, vertebrae, root)
     scores: list[dict[str, TunedStudy]] = []
     networks: list[nn.Module] = []
     for k, held in enumerate(studies.folds):
-        networks.append(_trained(recipe, kept.without(held), run / f"fold-{k}", first, say))
+        networks.append(_trained(recipe, kept.without(held), run / f"fold-{k}", first, say, place=place))
         untuned = write_fracture_bundle(run / f"fold-{k}" / "bundle-untuned", vertebrae, (networks[k],), about, None)
         scores.append(_scored(studies, held, Analyzer(untuned, threads=recipe.phantoms.threads), run / f"fold-{k}"))
         say(f"fold {k + 1} of {len(studies.folds)}: {len(scores[k])} of {len(held)} studies scored")
@@ -135,7 +140,9 @@ def train_flagship(recipe: FlagshipRecipe, root: Path, run: Path, start: ModelBu
     _write_page(answered, studies, root, about, run / "evaluation")
     every = [study for of in scores for study in of.values()]
     tuned = _tuned(recipe, every, f"{len(every)} studies of {root.name}, each scored by a network without it")
-    members = networks if recipe.ensemble else (_trained(recipe, kept.without(()), run / "all", first, say),)
+    members = (
+        networks if recipe.ensemble else (_trained(recipe, kept.without(()), run / "all", first, say, place=place),)
+    )
     return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
 
 
@@ -215,10 +222,12 @@ def _cut(
     return ""
 
 
-def _trained(recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: nn.Module, say: Say) -> nn.Module:
+def _trained(
+    recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: nn.Module, say: Say, *, place: Place
+) -> nn.Module:
     start = FractureTask(cases, recipe.tune.plan).network()
     start.load_state_dict(first.state_dict())
-    return train_phase(recipe.tune, FractureTask(cases, recipe.tune.plan), run / "network", start, say)
+    return train_phase(recipe.tune, FractureTask(cases, recipe.tune.plan), run / "network", start, say, place=place)
 
 
 def _scored(studies: _Set, held: Sequence[str], analyzer: Analyzer, fold: Path) -> dict[str, TunedStudy]:

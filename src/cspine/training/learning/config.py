@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cspine.domain import ConfigError
+from cspine.training.devices import Place
 from cspine.training.learning.balance import WAYS
 from cspine.training.learning.losses import LOSSES, LossPlan
 from cspine.training.learning.optimizers import OPTIMIZERS
 from cspine.training.learning.schedules import Schedule
 from cspine.training.names import pick
 
-PRECISIONS = {"f32": "32-true", "bf16": "bf16-mixed", "f16": "16-mixed"}
 KEEP = ("best", "last")
 
 
@@ -97,6 +97,11 @@ class Hardware:
     """Told the epoch, and the share of all steps that is done, after each step."""
 
     def __post_init__(self) -> None:
-        pick(PRECISIONS, self.precision, "precision")
+        _ = self.place  # names are looked at
         if self.workers < 0 or self.threads < 1:
             raise ConfigError(f"workers {self.workers} must not be negative, threads {self.threads} at least 1")
+
+    @property
+    def place(self) -> Place:
+        """Where it computes, and in which numbers."""
+        return Place(self.device, self.precision)

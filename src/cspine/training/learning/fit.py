@@ -20,7 +20,7 @@ from torch import nn
 from cspine.domain import ConfigError
 from cspine.training.devices import fabric_on
 from cspine.training.learning.checkpoint import load_checkpoint, save_checkpoint
-from cspine.training.learning.config import PRECISIONS, FitConfig, Hardware
+from cspine.training.learning.config import FitConfig, Hardware
 from cspine.training.learning.consistency import Unlabeled, consistency_loss, consistency_weight
 from cspine.training.learning.history import EpochRow, History
 from cspine.training.learning.losses import Loss, make_loss
@@ -119,8 +119,7 @@ def make_fabric(hardware: Hardware) -> lightning.Fabric:
     """
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     several: dict[str, Any] = {"strategy": "ddp", "num_nodes": world // local} if world > 1 else {}
-    precision = PRECISIONS[hardware.precision]
-    return fabric_on(hardware.device, joined=world > 1, devices=local, precision=precision, **several)
+    return fabric_on(hardware.place, joined=world > 1, devices=local, **several)
 
 
 class _Session:

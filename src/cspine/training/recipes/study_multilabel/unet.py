@@ -120,7 +120,7 @@ def train_unet(
         if step % told < plan.fit.log_every:
             say(f"U-Net step {step}/{plan.fit.steps}: loss {means['loss']:.4f}")
 
-    trained = fit(task, plan.fit, run, report=report, device=hardware.device)
+    trained = fit(task, plan.fit, run, report=report, place=hardware.place)
     save_state(trained.state_dict(), run / NETWORK_FILE)
     return trained.to(device_named(hardware.device))
 

@@ -206,7 +206,7 @@ def run_boxes(
         trained: torch.nn.Module = network.eval()
     else:
         task, report = BoxTask(samples[0], boxes, plan, network), _reporter(recipe, say)
-        trained = fit(task, plan.fit, run, report=report, device=hardware.device)
+        trained = fit(task, plan.fit, run, report=report, place=hardware.place)
         save_state(trained.state_dict(), path)
     found = detect_boxes(trained.to(device_named(hardware.device)), samples[1], plan)
     truth = sample_boxes(samples[1], size=plan.image_size)
