@@ -24,7 +24,7 @@ from cspine.dicom import (
     to_volume,
     write_ct_series,
 )
-from cspine.domain import Grid, Rejected, Volume
+from cspine.domain import FlagCode, Grid, Rejected, Volume
 from tests.dicom.builders import ORIENTATIONS, load, volume, write
 
 
@@ -166,6 +166,20 @@ def test_the_header_comes_back(tmp_path: Path) -> None:
     )
     write(tmp_path, header=header)
     assert load(tmp_path).header == header
+
+
+@pytest.mark.parametrize(("age", "years"), [("008Y", 8), ("018M", 2), ("003W", 0), ("015Y", 15)])
+def test_a_child_is_told_from_the_age_in_the_header(tmp_path: Path, age: str, years: int) -> None:
+    write(tmp_path, header=StudyHeader(patient_age=age))
+    (flag,) = load(tmp_path).flags
+    assert flag.code is FlagCode.CHILD
+    assert f"the patient is {years} years old; growth plates look like breaks below 18" in flag.message
+
+
+@pytest.mark.parametrize("age", ["018Y", "300M", ""])
+def test_an_adult_and_a_patient_of_unknown_age_are_not_flagged(tmp_path: Path, age: str) -> None:
+    write(tmp_path, header=StudyHeader(patient_age=age))
+    assert load(tmp_path).flags == ()
 
 
 def test_a_phantom_is_marked_and_recognized(tmp_path: Path) -> None:

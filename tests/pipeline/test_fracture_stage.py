@@ -81,7 +81,7 @@ def test_an_unbroken_neck_is_ruled_out_only_when_all_seven_are_seen(looking: Ana
 def test_of_a_cut_vertebra_only_the_negative_is_withheld(logit: float, decision: Decision) -> None:
     one = judged(Vertebra.C3, logit)
     told = Told(coded_triage(), LocalizeSpec(), ("dens-ii",), ("metal",))
-    volume = Volume(one.grid, np.zeros(one.grid.shape, dtype=np.int16))
+    volume = Volume(one.grid, np.full(one.grid.shape, -1000, dtype=np.int16))
     verdict = judgment_of([one], {Vertebra.C3: 0.6}, told, volume).verdicts[Vertebra.C3]
     assert verdict.decision is decision
     assert (verdict.probability is None) == (decision is Decision.NOT_ASSESSED)

@@ -1,11 +1,12 @@
 """One study: stages in order, flags joined, documents whole, nothing sent too early."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cspine.domain import Flag, FlagCode, OutOfScope, RenderError, Vertebra, WorldBox
+from cspine.domain import Decision, Flag, FlagCode, OutOfScope, RenderError, Vertebra, WorldBox
 from cspine.report import parse_findings
 from cspine.stores import FolderSink, Receipt
 from cspine.workflow import Order, StageClock, run_case, with_series_flags
@@ -95,6 +96,21 @@ def test_missing_slices_outside_the_neck_name_nobody():
     loaded, oracle = coded_series(flags=(Flag(FlagCode.MISSING_SLICES, "slices are missing"),), gaps=(gap,))
     analysis = oracle.analyze(loaded.volume, lambda stage, share: None)
     assert with_series_flags(analysis, loaded).findings.flags[-1].vertebrae == ()
+
+
+def test_of_a_child_vertebrae_are_named_and_nothing_is_said_about_fractures():
+    child = Flag(FlagCode.CHILD, "the patient is 8 years old")
+    loaded, oracle = coded_series(flags=(child,))
+    analysis = oracle.analyze(loaded.volume, lambda stage, share: None)
+    sure = tuple(replace(f, probability=0.97, decision=Decision.RULE_IN) for f in analysis.findings.vertebrae)
+    judged = replace(analysis.findings, vertebrae=sure, probability=0.98, decision=Decision.RULE_IN)
+    findings = with_series_flags(replace(analysis, findings=judged), loaded).findings
+    assert findings.decision is Decision.NOT_ASSESSED
+    assert findings.probability is None
+    assert {(f.probability, f.decision, f.reason) for f in findings.vertebrae} == {
+        (None, Decision.NOT_ASSESSED, "the patient is 8 years old")
+    }
+    assert [f.center_lps_mm for f in findings.vertebrae] == [f.center_lps_mm for f in sure]
 
 
 def test_nothing_is_sent_when_a_document_cannot_be_made():

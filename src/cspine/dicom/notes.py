@@ -1,5 +1,7 @@
 """What was odd about a series and how it was handled, as flags in plain words."""
 
+import re
+
 from cspine.dicom.choice import slice_mm
 from cspine.dicom.geometry import TILT_LIMIT_DEG, Stack
 from cspine.dicom.images import Image, ImageKind
@@ -13,6 +15,9 @@ PADDING_SHARE = 0.001
 # BodyPartExamined is only a hint (PS3.3 annex L): these agree with a neck, an absent one says nothing.
 NECK_PARTS = ("NECK", "CSPINE", "CERVICAL", "CTSPINE", "SPINE", "HEAD", "SKULL", "WHOLEBODY", "HEADNECK", "CSPN")
 _GAPS_NAMED = 5
+# The synchondroses of C1 and C2 close by seven, the apophyses of the other vertebrae only in the late teens.
+ADULT_YEARS = 18
+_AGE, _PER_YEAR = re.compile(r"(\d{3})([DWMY])"), {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 
 
 def flags_of(series: Series, stack: Stack, duplicates: int, padding_share: float, inverted: bool) -> tuple[Flag, ...]:
@@ -50,6 +55,9 @@ def _header_flags(series: Series) -> list[Flag]:
     flags = []
     if series.header.is_phantom:
         flags.append(Flag(FlagCode.PHANTOM, "the images are marked as a phantom, not a patient"))
+    years = age_years(series.header.patient_age)
+    if years is not None and years < ADULT_YEARS:
+        flags.append(Flag(FlagCode.CHILD, _child_words(years)))
     lossy = [image for image in series.images if is_lossy(image.kind)]
     if lossy:
         flags.append(Flag(FlagCode.LOSSY, _lossy_words(lossy, len(series.images))))
@@ -62,6 +70,19 @@ def _header_flags(series: Series) -> list[Flag]:
             )
         )
     return flags
+
+
+def age_years(text: str | None) -> float | None:
+    """Return PatientAge (AS, such as ``008Y``, PS3.5 6.2) in years; ``None`` where there is none."""
+    found = _AGE.fullmatch((text or "").strip())
+    return None if found is None else int(found[1]) / _PER_YEAR[found[2]]
+
+
+def _child_words(years: float) -> str:
+    return (
+        f"the header says that the patient is {years:.0f} years old; growth plates look like breaks below "
+        f"{ADULT_YEARS}, and the networks have seen adults alone"
+    )
 
 
 def is_lossy(kind: ImageKind) -> bool:

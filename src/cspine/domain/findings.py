@@ -53,6 +53,9 @@ class FlagCode(StrEnum):
     NO_FRACTURE_MODEL = "no-fracture-model"
     METAL = "metal"
     LOW_RESOLUTION = "low-resolution"
+    NOISE = "noise"
+    HU_SCALE = "hu-scale"
+    CHILD = "child"
 
 
 @dataclass(frozen=True)

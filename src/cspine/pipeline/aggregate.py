@@ -77,6 +77,7 @@ def findings_of(
     if judgment.coarse is not None:
         message = f"The resolution allows no negative: {judgment.coarse}."
         kept = (*kept, Flag(FlagCode.LOW_RESOLUTION, message))
+    kept = (*kept, *judgment.flags)
     return Findings(judgment.probability, judgment.decision, vertebrae, kept, *identity)
 
 

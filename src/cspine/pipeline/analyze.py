@@ -84,7 +84,8 @@ class Analyzer:
         if self.spec.fracture is not None and self.spec.localize is not None:
             triage, point = read_told(bundle.manifest.calibration, bundle.manifest.thresholds)
             types, mimics = (tuple(bundle.manifest.labels.get(key, ())) for key in ("types", "mimics"))
-            told = Told(triage, replace(self.spec.localize, map_threshold=point), types, mimics, prevalence)
+            localize = replace(self.spec.localize, map_threshold=point)
+            told = Told(triage, localize, types, mimics, prevalence, self.spec.unlike)
             members = tuple(self._open(bundle, graph, engine, precision) for graph in self.spec.fracture.graphs)
             self._fracture = members, told
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from cspine.domain import Grid, LabelMap, Vertebra, Volume
 from cspine.pipeline.preprocess import fracture_grid, fracture_input, map_grid
 from cspine.pipeline.refine import RefinedVertebra
 from cspine.pipeline.spec import FractureSpec, PipelineSpec, RefineSpec
+from cspine.pipeline.unlike import CropLook, look_at
 
 BATCH = 2
 
@@ -40,6 +41,8 @@ class JudgedVertebra:
         The same of all other vertebrae.
     types, mimics
         Probabilities by class, float64, in the order of the manifest's labels.
+    look
+        Noise, tissue and metal of the crop.
     """
 
     vertebra: Vertebra
@@ -50,6 +53,7 @@ class JudgedVertebra:
     others: np.ndarray
     types: np.ndarray
     mimics: np.ndarray
+    look: CropLook = field(default_factory=CropLook)
 
 
 def judge(
@@ -79,6 +83,7 @@ def judge(
                 lambda r, g: fracture_input(volume, labels, g, r.vertebra, (spec.intensity, fracture)), wanted, grids
             )
         )
+        looks = list(pool.map(lambda c, g: look_at(c, volume, g, (spec.intensity, spec.unlike)), crops, grids))
         for start in range(0, len(wanted), BATCH):
             part = slice(start, start + BATCH)
             maps, heads_of = answer(members, np.stack(crops[part]), mirrored=fracture.mirrored)
@@ -86,7 +91,7 @@ def judge(
                 wanted[part], grids[part], crops[part], maps, heads_of, strict=True
             ):
                 judged.append(_read(seen.vertebra, grid, crop, (broken[0], heads), fracture))
-    return judged
+    return [replace(one, look=look) for one, look in zip(judged, looks, strict=True)]
 
 
 def answer(members: Sequence[Member], crops: np.ndarray, *, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -242,6 +242,35 @@ class LocalizeSpec:
 
 
 @dataclass(frozen=True)
+class UnlikeSpec:
+    """What is too unlike the training for an answer about fractures. A bundle that says nothing has these limits.
+
+    Attributes
+    ----------
+    noise_hu
+        Standard deviation of soft tissue on the crop grid. Phantoms of family A have 10 … 52 HU at slices of 2 mm, so
+        about 95 HU at the thinnest; training adds up to 45 HU: 105 HU in all.
+    tissue_hu
+        Median of what surrounds the vertebrae. Muscle has 40 … 70 HU and fat −100; training moves the scale by 30 HU
+        and a tenth.
+    air_hu
+        Highest value that the darkest two thousandths of a scan may reach: the airway at least is air, −1000 HU.
+    metal_hu
+        Denser than this is metal; bone and teeth are not.
+    metal_named_cm3, metal_most_cm3
+        Metal in a crop from which it is told, and beyond which no answer is given: three times an anterior plate of
+        20 × 40 × 2.5 mm with six screws.
+    """
+
+    noise_hu: float = 120.0
+    tissue_hu: tuple[float, float] = (-80.0, 130.0)
+    air_hu: float = -700.0
+    metal_hu: float = 2500.0
+    metal_named_cm3: float = 0.3
+    metal_most_cm3: float = 10.0
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """All of it; `fracture` and `localize` are ``None`` in a bundle without a fracture stage."""
 
@@ -251,6 +280,7 @@ class PipelineSpec:
     refine: RefineSpec = field(default_factory=RefineSpec)
     fracture: FractureSpec | None = None
     localize: LocalizeSpec | None = None
+    unlike: UnlikeSpec = field(default_factory=UnlikeSpec)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -272,6 +302,7 @@ class PipelineSpec:
             refine=_read(RefineSpec, values, "refine"),
             fracture=None if values.get("fracture") is None else _read(FractureSpec, values, "fracture"),
             localize=None if values.get("localize") is None else _read(LocalizeSpec, values, "localize"),
+            unlike=UnlikeSpec() if values.get("unlike") is None else _read(UnlikeSpec, values, "unlike"),
         )
 
 

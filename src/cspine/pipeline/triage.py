@@ -4,16 +4,17 @@ Decisions are taken on the network's own scores; the prevalence of the reader's 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cspine.domain import CERVICAL, BundleIncompatible, Decision, Location, Vertebra, Volume
+from cspine.domain import CERVICAL, BundleIncompatible, Decision, Flag, Location, Vertebra, Volume
 from cspine.evaluation import TRAUMA_PREVALENCE, Triage, read_triage, study_decision
 from cspine.pipeline.fracture import JudgedVertebra
 from cspine.pipeline.localize import Place, places_of
-from cspine.pipeline.spec import LocalizeSpec
+from cspine.pipeline.spec import LocalizeSpec, UnlikeSpec
+from cspine.pipeline.unlike import darkest_hu, doubts, unlike_flags
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Told:
         Class names of the heads, in channel order.
     prevalence
         Share of fractured studies among the reader's patients.
+    unlike
+        Limits beyond which a vertebra is not judged.
     """
 
     triage: Triage
@@ -35,6 +38,7 @@ class Told:
     types: tuple[str, ...]
     mimics: tuple[str, ...]
     prevalence: float = TRAUMA_PREVALENCE
+    unlike: UnlikeSpec = field(default_factory=UnlikeSpec)
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,15 @@ class Judgment:
         Of the vertebrae that were judged.
     coarse
         Why the resolution allows no negative, or ``None``.
+    flags
+        What of the scan is unlike what the networks were trained on.
     """
 
     verdicts: Mapping[Vertebra, Verdict]
     probability: float | None
     decision: Decision
     coarse: str | None
+    flags: tuple[Flag, ...] = ()
 
 
 def read_told(manifest_calibration: Mapping[str, Any], manifest_thresholds: Mapping[str, Any]) -> tuple[Triage, float]:
@@ -106,13 +113,19 @@ def judgment_of(
         Visible fraction of every vertebra that was judged; of one that is not seen whole, no negative is told.
     """
     coarse = too_coarse(volume, told.localize)
+    looks, darkest = {one.vertebra: one.look for one in judged}, darkest_hu(volume)
+    unlike = doubts(looks, darkest, told.unlike)
     logits = np.full(len(CERVICAL), np.nan)
     for one in judged:
-        logits[one.vertebra - Vertebra.C1] = one.logit
+        if one.vertebra not in unlike:
+            logits[one.vertebra - Vertebra.C1] = one.logit
     answer = told.triage.answer(logits, told.prevalence)
     verdicts = {}
     for one in judged:
         index = one.vertebra - Vertebra.C1
+        if one.vertebra in unlike:
+            verdicts[one.vertebra] = Verdict(None, Decision.NOT_ASSESSED, unlike[one.vertebra])
+            continue
         decision, reason = _withheld(answer.level_decisions[index], seen[one.vertebra], coarse)
         verdicts[one.vertebra] = _verdict(one, answer.levels[index], (decision, reason), told)
     by_score = Decision.UNCERTAIN if coarse and answer.study_decision is Decision.RULE_OUT else answer.study_decision
@@ -121,7 +134,7 @@ def judgment_of(
         by_score = Decision.UNCERTAIN  # no vertebra is named: the reader could not check it
     decision = study_decision(by_score, levels)
     probability = None if decision is Decision.NOT_ASSESSED else answer.study
-    return Judgment(verdicts, probability, decision, coarse)
+    return Judgment(verdicts, probability, decision, coarse, unlike_flags(looks, darkest, told.unlike))
 
 
 def _withheld(decision: Decision, fraction: float, coarse: str | None) -> tuple[Decision, str | None]:

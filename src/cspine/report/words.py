@@ -28,6 +28,9 @@ FLAG_TITLES: dict[FlagCode, str] = {
     FlagCode.NO_FRACTURE_MODEL: "No fracture model",
     FlagCode.METAL: "Metal",
     FlagCode.LOW_RESOLUTION: "Low resolution",
+    FlagCode.NOISE: "Noise",
+    FlagCode.HU_SCALE: "CT numbers off",
+    FlagCode.CHILD: "Child",
 }
 
 DECISION_SENTENCES: dict[Decision, str] = {

@@ -3,18 +3,32 @@
 from dataclasses import replace
 
 from cspine.dicom.header import LoadedSeries
-from cspine.domain import Analysis, Findings, Flag, FlagCode, Vertebra, WorldBox
+from cspine.domain import Analysis, Decision, Findings, Flag, FlagCode, Vertebra, WorldBox
 
 
 def with_series_flags(analysis: Analysis, loaded: LoadedSeries) -> Analysis:
     """Return the analysis with the flags of its series behind its own, each once.
 
-    Missing slices name the levels that they cross.
+    Missing slices name the levels that they cross. Of a child nothing is said about fractures: the networks have seen
+    adults alone, and growth plates look like breaks.
     """
     crossed = tuple(v for v in _crossed(analysis.findings, loaded.gaps))
     own = [_naming(flag, crossed) for flag in loaded.flags]
     flags = tuple(dict.fromkeys((*analysis.findings.flags, *own)))
-    return replace(analysis, findings=replace(analysis.findings, flags=flags))
+    findings = replace(analysis.findings, flags=flags)
+    child = next((flag for flag in flags if flag.code is FlagCode.CHILD), None)
+    return replace(analysis, findings=findings if child is None else _unjudged(findings, child.message))
+
+
+def _unjudged(findings: Findings, reason: str) -> Findings:
+    """Return findings that name and place the vertebrae, without a word on fractures."""
+    vertebrae = tuple(
+        f
+        if f.decision is Decision.NOT_ASSESSED
+        else replace(f, probability=None, decision=Decision.NOT_ASSESSED, reason=reason, locations=(), mimic=None)
+        for f in findings.vertebrae
+    )
+    return replace(findings, probability=None, decision=Decision.NOT_ASSESSED, vertebrae=vertebrae)
 
 
 def _naming(flag: Flag, crossed: tuple[Vertebra, ...]) -> Flag:
