@@ -115,6 +115,14 @@ def test_augment_shows_each_folder(tree: Path, tmp_path: Path):
     assert "fill “reflect”" in (tmp_path / "out" / "augmentation.html").read_text()
 
 
+def test_augment_shows_what_a_recipe_does_to_its_slices(tree: Path, tmp_path: Path):
+    called("data", "images", tree, "-o", tmp_path / "images", "--every", 12, "--size", 64)
+    said = called("data", "augment", tmp_path / "images", "-o", tmp_path / "out", "--recipe", "semi-supervised")
+    assert said.code == 0, said.err
+    page = (tmp_path / "out" / "augmentation.html").read_text()
+    assert "Rotation up to 20°, shear up to 0%, zoom up to 20%, shift up to 10%, crop up to 10%" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -129,6 +137,8 @@ def test_augment_shows_each_folder(tree: Path, tmp_path: Path):
         (["prepare", "TREE", "--vertebrae", "stars"], 2, "unknown source of vertebrae 'stars'"),
         (["images", "TREE", "--layout", "heap"], 2, "unknown layout 'heap'; known are folders, studies"),
         (["images", "TREE", "--enhance", "magic"], 2, "unknown enhancement 'magic'"),
+        (["augment", "TREE", "--recipe", "efficientnet-c1"], 2, "it trains on slices as they are"),
+        (["augment", "TREE", "--recipe", "winner-2022", "--shear", "0.1"], 2, "has changes of its own"),
         (["augment", "nowhere"], 3, "nowhere: no JPEG or PNG below it"),
         (["augment", "TREE", "--shear", "7"], 2, "shear is 7, must be 0 … 1"),
     ],

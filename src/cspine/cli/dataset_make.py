@@ -11,7 +11,7 @@ from cspine.cli.options import Bundle, Verbose, Workers, default_threads
 
 if TYPE_CHECKING:
     from cspine.cli.exit_codes import ExitCode
-    from cspine.datasets import ImagePlan, PreparePlan, SpaceNeeded, VertebraFinder
+    from cspine.datasets import AugmentRange, ImagePlan, PreparePlan, SpaceNeeded, VertebraFinder
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", readable=False, help="Where it goes.")]
 
@@ -110,6 +110,10 @@ def augment(
     across: Annotated[float, typer.Option("--flip-horizontal", help="Probability.")] = 0.5,
     over: Annotated[float, typer.Option("--flip-vertical", help="Probability.")] = 0.5,
     fill: Annotated[str, typer.Option("--fill", help="nearest, reflect, wrap or black.")] = "nearest",
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME", help="The changes of this recipe of cspine train instead."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Other seeds draw other changes.")] = 0,
     verbose: Verbose = False,
 ) -> None:
@@ -121,7 +125,7 @@ def augment(
         "rotation_deg": rotation,
     }
     rest: dict[str, object] = {"shear": shear, "zoom": zoom, "fill": fill}
-    run_command(lambda: _augment(root, out, limits | rest, seed), verbose=verbose)
+    run_command(lambda: _augment(root, out, limits | rest, recipe, seed), verbose=verbose)
 
 
 def _prepare(
@@ -226,11 +230,30 @@ def _image_plan(kinds: tuple[str, str], look: tuple[str, str, str], rest: dict[s
     return ImagePlan(shown, ExportLayout(layout), kind, **rest)  # type: ignore[arg-type]  # kinds are those of the options
 
 
-def _augment(root: Path, out: Path, limits: dict[str, object], seed: int) -> "ExitCode":
+def _augment(root: Path, out: Path, limits: dict[str, object], recipe: str | None, seed: int) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.datasets import AugmentRange, write_augmentation_preview
 
     chosen = AugmentRange(**limits)  # type: ignore[arg-type]  # names and kinds are those of the options
+    if recipe is not None:
+        chosen = _changes_of(recipe, asked=chosen)
     page = write_augmentation_preview(root, out, chosen, seed=seed)
     typer.echo(printable(str(page)))
     return ExitCode.DONE
+
+
+def _changes_of(recipe: str, *, asked: "AugmentRange") -> "AugmentRange":
+    """Return how a recipe changes the slices that it trains on."""
+    from cspine.cli.recipes import need_torch
+    from cspine.datasets import AugmentRange
+    from cspine.domain import ConfigError
+
+    if asked != AugmentRange():
+        raise ConfigError(f"--recipe {recipe} has changes of its own; leave the options of single changes out")
+    need_torch()
+    from cspine.training import system_named
+
+    found = getattr(system_named(recipe).recipe(), "augment", None)
+    if not isinstance(found, AugmentRange):
+        raise ConfigError(f"--recipe {recipe}: it trains on slices as they are")
+    return found

@@ -50,8 +50,8 @@ def write_augmentation_preview(
         )
     intro = (
         f"Rotation up to {limits.rotation_deg:g}°, shear up to {limits.shear:.0%}, zoom up to {limits.zoom:.0%}, "
-        f"shift up to {limits.shift:.0%}, flips with probability {limits.flip_horizontal:g} and "
-        f"{limits.flip_vertical:g}, fill “{limits.fill}”, seed {seed}. "
+        f"shift up to {limits.shift:.0%}, crop up to {limits.crop:.0%}, flips with probability "
+        f"{limits.flip_horizontal:g} and {limits.flip_vertical:g}, fill “{limits.fill}”, seed {seed}. "
         "A vertical flip puts the spine in front of the airway: no patient is so."
     )
     write_atomically(out / PREVIEW, render_gallery("Augmentation", intro, pictures))
