@@ -11,6 +11,7 @@ import torch
 
 from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
+from cspine.training.recipe_file import differences
 
 CHECKPOINT_VERSION = 1
 SHOWN = 6
@@ -61,11 +62,3 @@ def load_checkpoint(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
         )
     found: dict[str, Any] = content
     return found
-
-
-def differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """Return one ``place: old → new`` for each value in which two JSON documents differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted({*old, *new})
-        return [d for k in keys for d in differences(old.get(k), new.get(k), f"{where}.{k}" if where else str(k))]
-    return [] if old == new else [f"{where}: {old} → {new}"]

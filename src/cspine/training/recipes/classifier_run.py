@@ -25,10 +25,11 @@ from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
 from cspine.training.backbones import HeadPlan, SliceClassifier, Start, begin, build_classifier
 from cspine.training.learning import EpochRow, FitConfig, Hardware, Loss, Problem, fit, make_loss, predict
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.recipes.answers import Answered, read_answers, write_answers
 from cspine.training.recipes.dry_run import cost_of
 from cspine.training.recipes.exported import Exported, ExportedNetwork
-from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say
 from cspine.training.stacks import SliceSamples, StackSet
 from cspine.training.state_files import load_state
 
@@ -189,7 +190,7 @@ def train_classifier(
         The loss is not a number, or the memory does not suffice.
     """
     document = {**document, "data": parts.stacks.digest, "split": parts.kind}
-    remember(run, document)
+    keep_recipe(document, run)
     finished = _read(trainee, run)
     if finished is not None:
         say(f"{run.name}: finished before")

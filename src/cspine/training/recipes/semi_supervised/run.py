@@ -27,8 +27,9 @@ from cspine import __version__
 from cspine.dicom import write_atomically
 from cspine.training.backbones import SliceClassifier, Start, begin, thaw_last
 from cspine.training.learning import EpochRow, FitConfig, Fitted, Hardware, Problem, Unlabeled, fit, predict
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.recipes.answers import StudyAnswers, read_answers, write_answers
-from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say
 from cspine.training.recipes.semi_supervised.config import SemiSupervised
 from cspine.training.recipes.semi_supervised.network import TwoViews, embedding, two_headed
 from cspine.training.recipes.semi_supervised.planes import in_plane, parts_in_plane
@@ -130,7 +131,7 @@ def run_semi_supervised(recipe: SemiSupervised, setting: Setting, run: Path) -> 
     """
     data = {"data": setting.stacks.digest, "split": setting.parts.kind}
     document = {"recipe": NAME, "config": asdict(recipe), **data}
-    remember(run, document)
+    keep_recipe(document, run)
     finished = _read(recipe, run)
     if finished is not None:
         setting.say(f"{run.name}: finished before")

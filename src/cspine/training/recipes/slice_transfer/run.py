@@ -15,8 +15,9 @@ from cspine import __version__
 from cspine.dicom import write_atomically
 from cspine.training.backbones import SliceClassifier, begin, build_classifier, thaw_last
 from cspine.training.learning import EpochRow, FitConfig, Fitted, Hardware, Loss, Problem, fit, make_loss, predict
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.recipes.dry_run import cost_of
-from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say
 from cspine.training.recipes.slice_transfer.config import SliceTransfer
 from cspine.training.recipes.slice_transfer.images import FolderImages, list_images
 from cspine.training.recipes.slice_transfer.samples import FolderSamples, Split, fold_splits, load_samples, split_folder
@@ -116,7 +117,7 @@ def _on_split(
 ) -> RunResult:
     began = time.monotonic()
     document = {"recipe": NAME, "config": asdict(recipe), "data": folder.digest, "split": split.kind}
-    remember(run, document)
+    keep_recipe(document, run)
     loss = make_loss(recipe.frozen.loss, np.zeros((1, 1)))
     network = build_classifier(recipe.backbone, loss.outputs, recipe.head, recipe.seed)
     start = begin(network, recipe.backbone, recipe.weights)

@@ -24,7 +24,8 @@ from cspine.training.devices import device_named
 from cspine.training.learning import Hardware, segmentation_loss
 from cspine.training.learning.losses import Compute
 from cspine.training.loop import Batch, fit
-from cspine.training.recipes.run_folder import Say, remember
+from cspine.training.recipe_file import keep_recipe
+from cspine.training.recipes.run_folder import Say
 from cspine.training.recipes.study_multilabel.config import UnetPlan
 from cspine.training.state_files import load_state, save_state
 
@@ -108,7 +109,7 @@ def train_unet(
     ConfigError
         The folder holds another run.
     """
-    remember(run, {"recipe": "study-multilabel, U-Net", "plan": asdict(plan), "studies": _digest(necks)})
+    keep_recipe({"recipe": "study-multilabel, U-Net", "plan": asdict(plan), "studies": _digest(necks)}, run)
     network = make_unet(plan, levels)
     if (run / NETWORK_FILE).exists():
         network.load_state_dict(load_state(run / NETWORK_FILE))

@@ -17,6 +17,7 @@ from cspine.training.backbones import Start
 from cspine.training.devices import device_named
 from cspine.training.learning import Hardware
 from cspine.training.loop import Report, fit
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.recipes.answers import Answered, write_answers
 from cspine.training.recipes.classifier_run import (
     ClassifierRun,
@@ -27,7 +28,7 @@ from cspine.training.recipes.classifier_run import (
     train_classifier,
     trainee_of,
 )
-from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say
 from cspine.training.recipes.system import Divide, Order
 from cspine.training.recipes.vertebra_slices.config import VertebraSlices
 from cspine.training.recipes.vertebra_slices.detector import (
@@ -175,7 +176,7 @@ def fracture_parts(recipe: VertebraSlices, stacks: StackSet, divide: Divide | No
 
 def run_forest(recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], say: Say) -> ForestRun:
     """Train the forest and answer the test part; validation slices are trained on, too: nothing is chosen by them."""
-    remember(run, {**document, "data": parts.stacks.digest, "split": parts.kind})
+    keep_recipe({**document, "data": parts.stacks.digest, "split": parts.kind}, run)
     began = time.monotonic()
     window = window_named(recipe.window)
     refs = np.concatenate([parts.train.refs, parts.valid.refs])
@@ -194,7 +195,7 @@ def run_boxes(
     recipe: VertebraSlices, parts: LabeledParts, run: Path, document: dict[str, Any], *, hardware: Hardware, say: Say
 ) -> BoxRun:
     """Train the detector, or read the finished one, and find boxes on the test part."""
-    remember(run, {**document, "data": parts.stacks.digest, "split": parts.kind})
+    keep_recipe({**document, "data": parts.stacks.digest, "split": parts.kind}, run)
     plan, began = recipe.detector, time.monotonic()
     network, start = make_detector(plan, recipe.seed)
     samples = [_plain(parts, part, plan.image_size, start) for part in (parts.train, parts.test)]

@@ -29,8 +29,9 @@ from cspine.dicom import write_atomically
 from cspine.evaluation import noisy_or
 from cspine.training.backbones import Start, begin
 from cspine.training.learning import EpochRow, FitConfig, Hardware, LossPlan, Problem, fit, make_loss, predict
+from cspine.training.recipe_file import keep_recipe
 from cspine.training.recipes.answers import StudyAnswers, read_answers, write_answers
-from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say, remember
+from cspine.training.recipes.run_folder import ANSWERS_FILE, RESULT_FILE, Say
 from cspine.training.recipes.study_scores import log_losses
 from cspine.training.recipes.system import Divide
 from cspine.training.recipes.winner_2022.config import Winner2022
@@ -112,7 +113,7 @@ def run_winner_2022(
         A folder cannot be written, or the disk is full.
     """
     document = {"recipe": NAME, "config": asdict(recipe), "data": crops.digest, "split": parts.kind}
-    remember(run, document)
+    keep_recipe(document, run)
     finished = _read(recipe, run)
     if finished is not None:
         say(f"{run.name}: finished before")
