@@ -284,7 +284,7 @@ def test_a_training_begins_from_the_fracture_network_of_a_bundle_and_says_so(
     recipe = FractureRecipe(cases=FractureCasePlan(persons=1), phases=phases, tuning=1)
     (tmp_path / "run" / "cases").mkdir(parents=True)
     (tmp_path / "run" / "cases" / "person_00000").symlink_to(person)
-    cases = (coded_study(True), coded_study(False))
+    cases = [coded_study(broken) for broken in (True, False, True, False)]
     monkeypatch.setattr("cspine.training.fractures.make_evaluation_cases", lambda _: ((None, c) for c in cases))
     begin, bare = load_bundle(default_bundle_path()), coded_bundle(tmp_path / "bare")
     with pytest.raises(BundleIncompatible, match="has no fracture network with the types and mimics of this version"):
