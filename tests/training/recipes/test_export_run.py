@@ -41,7 +41,8 @@ def finished(folder: Path, name: str, recipe: object, labels: tuple[str, ...], *
     valid = Answered(uids, tuple(range(12)), truth, p) if sliced else StudyAnswers(uids, truth, p)
     write_answers(folder / "predictions.csv", labels, {"valid": valid, "test": valid})
     (folder / "recipe.json").write_text(json.dumps({"recipe": name, "config": asdict(recipe)}))  # type: ignore[call-overload]  # a dataclass
-    about = {"labels": labels, "targets": TARGETS, "mean": MEAN, "std": STD, "start": "random", "split": "held out"}
+    asked = {"labels" if sliced else "targets": labels}  # runs of slices and of studies say it in words of their own
+    about = {**asked, "mean": MEAN, "std": STD, "start": "random", "split": "held out"}
     (folder / "result.json").write_text(json.dumps(about | {"origin": "PHANTOM: all 12 studies"}))
     return folder
 
@@ -104,7 +105,7 @@ def test_vertebra_and_study_are_two_graphs_that_fit_together(tmp_path: Path) -> 
     crops = CropPlan(slices=3, neighbors=1, size=32, pixel_mm=4.0)
     recipe = Winner2022(backbone="tiny", weights="none", crops=crops, sequence=SequencePlan(8, 2, 0.1))
     run = finished(tmp_path / "run", "winner-2022", recipe, TARGETS, sliced=False)
-    first, second = (network.eval() for network in build_networks(replace(recipe, seed=4)))
+    first, second = (network.eval() for network in build_networks(replace(recipe, seed=4), 7))
     for network, stage in ((first, "vertebra"), (second, "study")):
         save_state(network.state_dict(), run / stage / "network.safetensors")
     bundle = bundled(run)

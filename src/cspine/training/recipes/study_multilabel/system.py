@@ -50,7 +50,7 @@ def _experiment(table: StudyMultilabelTable, stacks: StackSet, order: Order) -> 
 def _export(run: Path, document: dict[str, Any], result: dict[str, Any]) -> Exported:
     recipe = config_from(StudyMultilabel, document["config"])
     answers = (
-        f"Answers for one axial slice: logits of the study's {len(result['targets'])} labels. A study is answered from "
+        f"Answers for one axial slice: logits of the study's {len(result['labels'])} labels. A study is answered from "
         f"{recipe.slices} slices, evenly spread, pooled ({recipe.pool})."
     )
     preprocess = {"window": recipe.window, "slices": recipe.slices, "pool": recipe.pool}
