@@ -20,8 +20,17 @@ from cspine.domain import (
 )
 from cspine.evaluation import ConformalRule, ErrorLevels
 from cspine.models import load_bundle
-from cspine.pipeline import Analyzer, JudgedVertebra, LocalizeSpec, Told, judgment_of, places_of
-from cspine.pipeline.fracture import answer
+from cspine.pipeline import (
+    Analyzer,
+    JudgedVertebra,
+    LocalizeSpec,
+    PipelineSpec,
+    SecondLookSpec,
+    Told,
+    judgment_of,
+    places_of,
+)
+from cspine.pipeline.fracture import answer, judge
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle, coded_triage
 
 BROKEN = Vertebra.C4
@@ -169,6 +178,42 @@ def test_members_and_mirrored_crops_answer_together() -> None:
     maps, heads = answer((_Sees(1), _Sees(3)), crops, mirrored=True)
     assert np.allclose(maps, 2 * crops[:, :1])
     assert np.allclose(heads, 2 * crops[:, :1].mean(axis=(2, 3, 4)), atol=1e-6)
+
+
+class _Height:
+    """A network whose every answer is the mean of the CT channel; it counts crops."""
+
+    def __init__(self) -> None:
+        self.crops = 0
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        crop = inputs["crop"]
+        self.crops += len(crop)
+        mean = crop[:, 0].mean(axis=(1, 2, 3))
+        blocks = (crop.shape[2], crop.shape[3] // 2, crop.shape[4] // 2)
+        return {"map": np.zeros((len(crop), 1, *blocks), np.float32), "heads": np.repeat(mean[:, None], 35, axis=1)}
+
+
+def test_a_second_look_samples_its_levels_between_the_voxels_and_no_others(looking: Analyzer) -> None:
+    volume, labels, _ = coded_case()
+    slope = np.linspace(0, 900, volume.grid.shape[0]).astype(np.float32)[:, None, None]
+    sloped = Volume(volume.grid, volume.hu + slope)
+    refined = looking.locate(volume).refined
+    once, again = _Height(), _Height()
+    spec = looking.spec
+    first = judge(sloped, labels, refined, [once], spec, threads=1)
+    looked = replace(spec, second_look=SecondLookSpec(("C1", "C2", "C7")))
+    second = judge(sloped, labels, refined, [again], looked, threads=1)
+    assert (once.crops, again.crops) == (7, 7 + 2 * 3)
+    for a, b in zip(first, second, strict=True):
+        if a.vertebra.name in ("C1", "C2", "C7"):
+            assert a.logit != b.logit  # other samples of the same bone
+            assert b.logit == pytest.approx(a.logit, abs=0.01)  # to both sides: no shift remains
+        else:
+            assert a.logit == b.logit
+        np.testing.assert_array_equal(a.map, b.map)
+    assert PipelineSpec.from_manifest(looked.to_manifest()) == looked
+    assert PipelineSpec().second_look.levels == ()
 
 
 def test_both_engines_agree_on_the_fracture_stage(looking: Analyzer, tmp_path: Path) -> None:

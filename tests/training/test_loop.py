@@ -64,6 +64,9 @@ def test_a_broken_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"device 'quantum' cannot be used here .*; use auto or cpu"):
         fit(Doubling(), CONFIG, tmp_path, place=Place("quantum"))
+    with pytest.raises(ConfigError, match="device 'quantum' cannot be used here"):
+        Place("quantum").checked()
+    assert Place("cpu", "bf16").checked() == Place("cpu", "bf16")
 
 
 def test_a_broken_run_in_bf16_resumes_to_the_same_weights_and_learns(tmp_path: Path) -> None:

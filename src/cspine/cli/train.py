@@ -154,10 +154,22 @@ def _joined(data: Path, added: Path, out: Path) -> Path:
 
 
 def _place(numbers: tuple[str, str]) -> "Place":
-    """Return where a training computes, by device and precision."""
+    """Return where a training computes, by device and precision; a device that is not there is refused at once."""
     from cspine.training import Place
 
-    return Place(*numbers)
+    return Place(*numbers).checked()
+
+
+def _levels(text: str) -> tuple[str, ...]:
+    """Return names of cervical vertebrae that are written with commas."""
+    from cspine.domain import CERVICAL, ConfigError
+
+    names = tuple(part.strip().upper() for part in text.split(",") if part.strip())
+    known = [v.name for v in CERVICAL]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--second-look {text}: {name!r} is none of {', '.join(known)}")
+    return names
 
 
 def _need_training() -> None:
@@ -191,6 +203,12 @@ def fractures(
     mirrored: Annotated[
         bool, typer.Option("--mirrored", help="Each also answers for the mirrored crop; twice the time.")
     ] = False,
+    second_look: Annotated[
+        str | None,
+        typer.Option(
+            "--second-look", metavar="LEVELS", help="Judge these (C1,C2,C7) from three samplings of the scan."
+        ),
+    ] = None,
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the fracture network of this bundle.")
     ] = None,
@@ -202,7 +220,8 @@ def fractures(
     """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
     places, hardware = (run, bundle, start), (workers, device, precision)
-    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, mirrored=mirrored), verbose=verbose)
+    looks = (mirrored, second_look or "")
+    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, looks), verbose=verbose)
 
 
 def _fractures(
@@ -210,16 +229,17 @@ def _fractures(
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
     hardware: tuple[int, str, str],
-    *,
-    mirrored: bool,
+    looks: tuple[bool, str],
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
     _need_training()
     from cspine.models import default_bundle_path, load_bundle
+    from cspine.pipeline import SecondLookSpec
     from cspine.training import FractureRecipe, train_fractures
 
-    recipe = replace(FractureRecipe(), members=sizes["members"] or 1, mirrored=mirrored)
+    recipe = replace(FractureRecipe(), members=sizes["members"] or 1, mirrored=looks[0])
+    recipe = replace(recipe, second_look=SecondLookSpec(_levels(looks[1])))
     cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
     cases = replace(cases, crops=crops, workers=hardware[0], persons=sizes["persons"] or cases.persons)
@@ -227,8 +247,8 @@ def _fractures(
     if (steps := sizes["steps"]) is not None:
         recipe = recipe.of_length(steps)
     run, bundle, start = places
-    built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
     place = _place(hardware[1:])
+    built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
     made = train_fractures(recipe, run, built_on, lambda line: typer.echo(printable(line)), start=begin, place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

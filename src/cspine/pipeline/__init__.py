@@ -36,7 +36,9 @@ from cspine.pipeline.spec import (
     LocalizeSpec,
     PipelineSpec,
     RefineSpec,
+    SecondLookSpec,
     SliceSpec,
+    UnlikeSpec,
 )
 from cspine.pipeline.triage import Judgment, Told, Verdict, judgment_of
 
@@ -61,8 +63,10 @@ __all__ = [
     "Progress",
     "RefineSpec",
     "RefinedVertebra",
+    "SecondLookSpec",
     "SliceSpec",
     "Told",
+    "UnlikeSpec",
     "Verdict",
     "belonging",
     "body_box",

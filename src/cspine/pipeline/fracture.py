@@ -90,8 +90,24 @@ def judge(
             for seen, grid, crop, broken, heads in zip(
                 wanted[part], grids[part], crops[part], maps, heads_of, strict=True
             ):
-                judged.append(_read(seen.vertebra, grid, crop, (broken[0], heads), fracture))
+                known = heads
+                if seen.vertebra.name in spec.second_look.levels:
+                    known = _mean([heads, *_second_look(volume, labels, seen, members, spec)])
+                judged.append(_read(seen.vertebra, grid, crop, (broken[0], known), fracture))
     return [replace(one, look=look) for one, look in zip(judged, looks, strict=True)]
+
+
+def _second_look(
+    volume: Volume, labels: LabelMap, seen: RefinedVertebra, members: Sequence[Member], spec: PipelineSpec
+) -> np.ndarray:
+    """Return the head logits (2, outputs) of two crops that lie a part of a voxel to either side."""
+    fracture = spec.fracture
+    assert fracture is not None
+    move = spec.second_look.shift * np.array(fracture.spacing_mm) @ volume.grid.directions
+    centers = (seen.center_lps_mm + move, seen.center_lps_mm - move)
+    grids = [fracture_grid(center, seen.vertebra, volume.grid, fracture) for center in centers]
+    crops = [fracture_input(volume, labels, grid, seen.vertebra, (spec.intensity, fracture)) for grid in grids]
+    return answer(members, np.stack(crops), mirrored=fracture.mirrored)[1]
 
 
 def answer(members: Sequence[Member], crops: np.ndarray, *, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -271,6 +271,25 @@ class UnlikeSpec:
 
 
 @dataclass(frozen=True)
+class SecondLookSpec:
+    """Vertebrae that are judged from three samplings of the scan instead of one.
+
+    The networks take one spacing. What lies between its voxels is seen by sampling again, moved by a share of a voxel
+    along all three axes, both ways; the logits of the three are averaged, the map is that of the first.
+
+    Attributes
+    ----------
+    levels
+        Names of the vertebrae, such as C1, C2, C7, where people miss most; none: off.
+    shift
+        Share of a voxel.
+    """
+
+    levels: tuple[str, ...] = ()
+    shift: float = 0.5
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """All of it; `fracture` and `localize` are ``None`` in a bundle without a fracture stage."""
 
@@ -281,6 +300,7 @@ class PipelineSpec:
     fracture: FractureSpec | None = None
     localize: LocalizeSpec | None = None
     unlike: UnlikeSpec = field(default_factory=UnlikeSpec)
+    second_look: SecondLookSpec = field(default_factory=SecondLookSpec)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -303,6 +323,7 @@ class PipelineSpec:
             fracture=None if values.get("fracture") is None else _read(FractureSpec, values, "fracture"),
             localize=None if values.get("localize") is None else _read(LocalizeSpec, values, "localize"),
             unlike=UnlikeSpec() if values.get("unlike") is None else _read(UnlikeSpec, values, "unlike"),
+            second_look=_read(SecondLookSpec, values, "second_look") if values.get("second_look") else SecondLookSpec(),
         )
 
 

@@ -24,6 +24,11 @@ class Place:
     def __post_init__(self) -> None:
         pick(PRECISIONS, self.precision, "precision")
 
+    def checked(self) -> "Place":
+        """Return the same place; raises as `fabric_on` where there is no such device, before anything is made."""
+        fabric_on(self, devices=1)
+        return self
+
 
 ANYWHERE = Place()
 

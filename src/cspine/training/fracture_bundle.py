@@ -1,7 +1,7 @@
 """A bundle with a fracture stage: the vertebra networks of another bundle, a fracture network, what was tuned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from cspine import __version__
 from cspine.domain import CERVICAL
 from cspine.evaluation import RSNA_PRIORS, ConformalRule, ErrorLevels, LogitCalibration, StudyHead, Triage
 from cspine.models import ManifestParts, ModelBundle, load_bundle, write_bundle
-from cspine.pipeline import FractureSpec, LocalizeSpec, PipelineSpec
+from cspine.pipeline import FractureSpec, LocalizeSpec, PipelineSpec, SecondLookSpec
 from cspine.training.export import ExportedGraph, compared, to_onnx
 from cspine.training.fracture_cases import MIMICS, TYPES
 from cspine.training.fracture_net import INPUTS
@@ -37,6 +37,7 @@ class FractureAbout:
     localize: LocalizeSpec
     training: dict[str, Any]
     card: str
+    second_look: SecondLookSpec = field(default_factory=SecondLookSpec)
 
 
 def export_fracture(network: nn.Module, spec: FractureSpec) -> ExportedGraph:
@@ -68,6 +69,7 @@ def write_fracture_bundle(
     old = vertebrae.manifest
     fracture = replace(about.spec, members=len(members))
     spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=fracture, localize=about.localize)
+    spec = replace(spec, second_look=about.second_look)
     exported = {name: export_fracture(one, fracture) for name, one in zip(fracture.graphs, members, strict=True)}
     triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
     graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}

@@ -16,7 +16,7 @@ from torch import nn
 from cspine.domain import BundleIncompatible
 from cspine.evaluation import ErrorLevels
 from cspine.models import ModelBundle, load_bundle
-from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec
+from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, SecondLookSpec
 from cspine.training.devices import ANYWHERE, Place
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make_fracture_cases
@@ -100,6 +100,8 @@ class FractureRecipe:
         Networks that are trained, each from another start on other samples, and answer together.
     mirrored
         Whether each also answers for the mirrored crop.
+    second_look
+        Vertebrae that are judged from three samplings of the scan.
     tuning
         Phantom studies for calibration and thresholds: cases of each anatomy, family A, persons that did not train.
     tuning_seed
@@ -116,6 +118,7 @@ class FractureRecipe:
     phases: tuple[FracturePhase, ...] = PHASES
     members: int = 1
     mirrored: bool = False
+    second_look: SecondLookSpec = field(default_factory=SecondLookSpec)
     tuning: int = 30
     tuning_seed: int = 501
     localize: LocalizeSpec = field(default_factory=LocalizeSpec)
@@ -293,7 +296,7 @@ def _about(recipe: FractureRecipe, vertebrae: ModelBundle, start: ModelBundle | 
         chosen_on="{chosen_on}",
     )
     training = document_of(recipe) | ({} if start is None else {"start": start.id})
-    return FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, training, card)
+    return FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, training, card, recipe.second_look)
 
 
 def _words(phase: FracturePhase) -> str:
@@ -306,6 +309,8 @@ def document_of(recipe: FractureRecipe) -> dict[str, Any]:
     crops = replace(recipe.cases.crops, anatomies=tuple(Path(a).name for a in recipe.cases.crops.anatomies))
     plain = replace(recipe, cases=replace(recipe.cases, crops=crops))
     document: dict[str, Any] = json.loads(json.dumps(asdict(plain)))
+    if not recipe.second_look.levels:
+        del document["second_look"]  # runs that began before there was one go on
     return document
 
 
