@@ -27,7 +27,7 @@ from cspine.domain import AxisOrder, FlagCode, GroundTruth, Vertebra, Volume
 from cspine.evaluation import Expectation, ExpectedFracture, ExpectedLevel
 from cspine.phantom import Case, Coverage, Field, Fracture, FractureType, PhantomSpec, Scanner, make_case
 
-SUITE_VERSION = "1"
+SUITE_VERSION = "2"
 _ENTRIES = "entries"
 _PARTS = (STUDIES, EXPECTED_FILE, _ENTRIES)
 
