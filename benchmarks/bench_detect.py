@@ -90,8 +90,8 @@ def peer(repeats: int) -> float:
     """Return median seconds that both networks of `winner-2022` take for the seven vertebrae of a study."""
     import torch  # noqa: PLC0415  # of the extra train, which only this part needs
 
-    from cspine.training.recipes.winner_2022 import winner_2022  # noqa: PLC0415
-    from cspine.training.recipes.winner_2022.run import build_networks  # noqa: PLC0415
+    from cspine.training.recipes.winner_2022 import winner_2022  # noqa: PLC0415  # the same extra
+    from cspine.training.recipes.winner_2022.run import build_networks  # noqa: PLC0415  # the same extra
 
     recipe = winner_2022()
     plan = recipe.crops
