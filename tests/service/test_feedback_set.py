@@ -95,7 +95,7 @@ def test_the_flagship_is_given_both_sets_as_one_and_again_the_same(answered, tmp
     (own / "train.csv").write_text((own / "train.csv").read_text().replace(f"{ROOT_UID}.2", "1.2.3"))
     given: list[Path] = []
 
-    def train(recipe: object, root: Path, *_: object) -> None:
+    def train(recipe: object, root: Path, *_: object, place: object) -> None:
         given.append(root)
         raise ConfigError("enough")
 
