@@ -11,15 +11,13 @@ transfer, has a MobileNet that begins with FILE, and once more at random.
 
 import argparse
 import csv
-import resource
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAM = "from cspine.cli.main import main; main()"
+from tools.commands import timed
+
 FOLDS = 4
 NETWORK, STARTED = "tiny", "mobilenet-v2"
 
@@ -183,14 +181,10 @@ def run(step: Step, out: Path) -> bool:
     """Run one command, unless what it makes is there; return whether it is there afterwards."""
     if (out / step.makes).exists():
         return True
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     words = [*step.words, *(["--resume"] if step.words[0] == "train" and _began(step) else [])]
     print(f"\n$ cspine {' '.join(words)}", flush=True)
     with (out / f"{step.name}.log").open("ab") as log:
-        done = subprocess.run([sys.executable, "-c", PROGRAM, *words], stdout=log, stderr=log, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    seconds = time.perf_counter() - began
+        done, seconds, spent = timed(words, log)
     print(f"  {done.returncode}, {seconds:.0f} s, {spent:.0f} s of processor time", flush=True)
     with (out / "commands.csv").open("a", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow([step.name, done.returncode, f"{seconds:.0f}", f"{spent:.0f}", " ".join(words)])

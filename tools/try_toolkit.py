@@ -11,22 +11,18 @@ study raises an alarm.
 import argparse
 import csv
 import json
-import resource
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tools.commands import timed
 from tools.generator_truth import TARGETS, Truth, is_hidden
 from tools.seed_leaks import TWIN, Seeded, seed_leaks
 from tools.toolkit_truth import UID, compare
-
-PROGRAM = "from cspine.cli.main import main; main()"
 
 
 @dataclass(frozen=True)
@@ -42,13 +38,10 @@ class Ran:
 
 def run(*words: object) -> Ran:
     """Run `cspine` with these words and take its time, that of its children included."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     given = [str(word) for word in words]
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *given], capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    done, seconds, spent = timed(given)
     said = (done.stdout if done.returncode in (0, 3) else done.stdout + done.stderr).strip()
-    ran = Ran(" ".join(given), done.returncode, time.perf_counter() - start, spent, said)
+    ran = Ran(" ".join(given), done.returncode, seconds, spent, said)
     print(f"\n`cspine {ran.words}` → {ran.code}, {ran.seconds:.0f} s, {spent:.0f} s of processor time\n")
     print("\n".join(f"    {line[:200]}" for line in said.splitlines()[-12:]), flush=True)
     return ran
