@@ -1,6 +1,7 @@
 """OpenVINO on the CPU."""
 
 from collections.abc import Mapping
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,18 @@ from cspine.domain import BundleIncompatible
 from cspine.models.manifest import Precision, TensorSpec
 
 DEVICE = "CPU"
+
+
+@cache
+def _core() -> Any:
+    """Return the one core of the process, which never goes away.
+
+    On processors with AMX a core gives the thread that makes it a stack for signals, and gives back at its end the one
+    that was there before. Of two cores that end in the order in which they began, the second gives back the stack of
+    the first, which is no more: the next signal that Python handles, of a child that ends or of a service that is
+    stopped, kills the process.
+    """
+    return ov.Core()
 
 
 class OpenVinoRunner:
@@ -34,7 +47,7 @@ def make_runner(data: bytes, threads: int, precision: Precision) -> tuple[OpenVi
 
     Dynamic shapes stay dynamic: on a 3-D U-Net that costs about 10 % of a run, a compilation per shape costs more.
     """
-    core = ov.Core()
+    core = _core()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
@@ -49,7 +62,7 @@ def make_runner(data: bytes, threads: int, precision: Precision) -> tuple[OpenVi
 
 def has_bf16() -> bool:
     """Tell whether this processor computes in bf16."""
-    return "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 def describe_graph(data: bytes, name: str) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -61,7 +74,7 @@ def describe_graph(data: bytes, name: str) -> tuple[tuple[TensorSpec, ...], tupl
         OpenVINO cannot read it.
     """
     try:
-        model = ov.Core().read_model(data)
+        model = _core().read_model(data)
     except RuntimeError as error:
         raise BundleIncompatible(f"graph {name!r} is no ONNX model that OpenVINO reads ({error})") from error
     return _tensors(model.inputs), _tensors(model.outputs)

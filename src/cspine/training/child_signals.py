@@ -1,8 +1,7 @@
 """Lets a data loader watch its processes, and takes its signal handler away afterward.
 
-A loader with processes of its own installs a handler of SIGCHLD and leaves it there for good. A later child of any
-kind (one that decodes pixels, for instance) then runs it on a stack that an inference engine may have given back
-meanwhile, and the whole process dies of a segmentation fault when it ends.
+A loader with processes of its own installs a handler of SIGCHLD and leaves it there for good: a later child of any
+kind (one that decodes pixels, for instance) would run it at its end.
 """
 
 import signal
