@@ -160,6 +160,7 @@ def test_the_header_comes_back(tmp_path: Path) -> None:
         series_number="4",
         body_part="NECK",
         kernel="Br64",
+        contrast_agent="OMNIPAQUE 300",
         manufacturer="Maker",
         scanner_model="Model",
         slice_thickness_mm=0.6,
@@ -180,6 +181,16 @@ def test_a_child_is_told_from_the_age_in_the_header(tmp_path: Path, age: str, ye
 def test_an_adult_and_a_patient_of_unknown_age_are_not_flagged(tmp_path: Path, age: str) -> None:
     write(tmp_path, header=StudyHeader(patient_age=age))
     assert load(tmp_path).flags == ()
+
+
+@pytest.mark.parametrize(
+    ("agent", "flagged"), [("Omnipaque 300", True), ("NONE", False), ("none ", False), ("", False)]
+)
+def test_a_contrast_agent_in_the_header_is_told(tmp_path: Path, agent: str, flagged: bool) -> None:
+    write(tmp_path, header=StudyHeader(contrast_agent=agent))
+    flags = load(tmp_path).flags
+    assert [flag.code for flag in flags] == [FlagCode.CONTRAST_MEDIUM] * flagged
+    assert all("(Omnipaque 300)" in flag.message for flag in flags)
 
 
 def test_a_phantom_is_marked_and_recognized(tmp_path: Path) -> None:

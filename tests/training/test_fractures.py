@@ -97,9 +97,9 @@ def test_crops_of_a_person_and_of_the_unbroken_twin_are_stored_once(tmp_path: Pa
     bare, broken, inserted = np.split(np.arange(len(crops.vertebra)), [7, 14])
     assert sorted(crops.vertebra[bare]) == sorted(crops.vertebra[broken]) == [int(v) for v in CERVICAL]
     assert np.array_equal(crops.vertebra[bare], crops.vertebra[broken])
-    assert set(crops.vertebra[inserted]) <= set(crops.vertebra[bare])
+    assert sorted(set(crops.vertebra[inserted])) == sorted(crops.vertebra[bare])
     assert crops.fractured[broken].sum() >= 1
-    assert crops.fractured[inserted].sum() >= 4
+    assert crops.fractured[inserted].sum() >= 8
     assert not crops.fractured[bare].any()
     for k, codes in enumerate(crops.codes):
         assert bool(crops.fractured[k]) == bool((codes & OWN_FRACTURE).any())

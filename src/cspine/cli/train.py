@@ -236,9 +236,11 @@ def _fractures(
     _need_training()
     from cspine.models import default_bundle_path, load_bundle
     from cspine.pipeline import SecondLookSpec
-    from cspine.training import FractureRecipe, train_fractures
+    from cspine.training import FractureRecipe, continued_fractures, train_fractures
 
-    recipe = replace(FractureRecipe(), members=sizes["members"] or 1, mirrored=looks[0])
+    run, bundle, start = places
+    recipe = FractureRecipe() if start is None else continued_fractures()
+    recipe = replace(recipe, members=sizes["members"] or 1, mirrored=looks[0])
     recipe = replace(recipe, second_look=SecondLookSpec(_levels(looks[1])))
     cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
@@ -246,7 +248,6 @@ def _fractures(
     recipe = replace(recipe, cases=cases, tuning=sizes["tuning"] or recipe.tuning)
     if (steps := sizes["steps"]) is not None:
         recipe = recipe.of_length(steps)
-    run, bundle, start = places
     place = _place(hardware[1:])
     built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
     made = train_fractures(recipe, run, built_on, lambda line: typer.echo(printable(line)), start=begin, place=place)

@@ -27,6 +27,7 @@ class StudyHeader:
     series_number: str | None = None
     body_part: str | None = None
     kernel: str | None = None
+    contrast_agent: str | None = None
     manufacturer: str | None = None
     scanner_model: str | None = None
     slice_thickness_mm: float | None = None

@@ -14,6 +14,8 @@ THICK_MM = 1.5
 PADDING_SHARE = 0.001
 # BodyPartExamined is only a hint (PS3.3 annex L): these agree with a neck, an absent one says nothing.
 NECK_PARTS = ("NECK", "CSPINE", "CERVICAL", "CTSPINE", "SPINE", "HEAD", "SKULL", "WHOLEBODY", "HEADNECK", "CSPN")
+# What scanners write into ContrastBolusAgent (PS3.3 C.7.6.4) where none was given.
+NO_AGENT = ("NONE", "NO", "N", "WITHOUT", "NATIVE", "NON CONTRAST", "NO CONTRAST", "0")
 _GAPS_NAMED = 5
 # The synchondroses of C1 and C2 close by seven, the apophyses of the other vertebrae only in the late teens.
 ADULT_YEARS = 18
@@ -58,6 +60,8 @@ def _header_flags(series: Series) -> list[Flag]:
     years = age_years(series.header.patient_age)
     if years is not None and years < ADULT_YEARS:
         flags.append(Flag(FlagCode.CHILD, _child_words(years)))
+    if (agent := series.header.contrast_agent) and agent.strip().upper() not in NO_AGENT:
+        flags.append(Flag(FlagCode.CONTRAST_MEDIUM, _contrast_words(agent)))
     lossy = [image for image in series.images if is_lossy(image.kind)]
     if lossy:
         flags.append(Flag(FlagCode.LOSSY, _lossy_words(lossy, len(series.images))))
@@ -82,6 +86,13 @@ def _child_words(years: float) -> str:
     return (
         f"the header says that the patient is {years:.0f} years old; growth plates look like breaks below "
         f"{ADULT_YEARS}, and the networks have seen adults alone"
+    )
+
+
+def _contrast_words(agent: str) -> str:
+    return (
+        f"the header names a contrast agent ({agent}); filled vessels are dense as bone and run through its foramina, "
+        "where they may hide a break or look like a piece"
     )
 
 

@@ -30,6 +30,7 @@ _WORDED_TAGS = {
     "study_description": tags.STUDY_DESCRIPTION,
     "series_description": tags.SERIES_DESCRIPTION,
     "kernel": tags.KERNEL,
+    "contrast_agent": tags.CONTRAST_AGENT,
     "manufacturer": tags.MANUFACTURER,
     "scanner_model": tags.MODEL,
 }

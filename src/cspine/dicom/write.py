@@ -281,6 +281,8 @@ def _describe_series(dataset: Dataset, header: StudyHeader, habits: Habits) -> N
     dataset.AcquisitionNumber = 1
     dataset.KVP = "120"
     dataset.ConvolutionKernel = header.kernel or habits.kernel
+    if header.contrast_agent:
+        dataset.ContrastBolusAgent = header.contrast_agent
 
 
 def _describe_plane(dataset: Dataset, volume: Volume, header: StudyHeader) -> None:

@@ -56,6 +56,7 @@ class FlagCode(StrEnum):
     NOISE = "noise"
     HU_SCALE = "hu-scale"
     CHILD = "child"
+    CONTRAST_MEDIUM = "contrast-medium"
 
 
 @dataclass(frozen=True)

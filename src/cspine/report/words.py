@@ -31,6 +31,7 @@ FLAG_TITLES: dict[FlagCode, str] = {
     FlagCode.NOISE: "Noise",
     FlagCode.HU_SCALE: "CT numbers off",
     FlagCode.CHILD: "Child",
+    FlagCode.CONTRAST_MEDIUM: "Contrast medium",
 }
 
 DECISION_SENTENCES: dict[Decision, str] = {

@@ -2,10 +2,11 @@
 
 A person carries more fractures than a patient does, so that half of the crops are positive at a fraction of the cost;
 prevalence is put back by the calibration. Beside each stands its twin, the same person unbroken in the same scans:
-what parts them is the break alone. Into every crop of a twin another fracture of its vertebra is then cut, the cheapest
-way to many different ones. Nothing of family B and no evaluation-only anatomy is drawn.
+what parts them is the break alone. Into every crop of a twin other fractures of its vertebra are then cut, one at a
+time, the cheapest way to many different ones. Nothing of family B and no evaluation-only anatomy is drawn.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -26,6 +27,7 @@ from cspine.phantom import (
     VertebraCrop,
     crops_of,
     insert_fracture,
+    prepare_site,
     sample_fracture,
     sample_fractures,
     sample_spec,
@@ -72,6 +74,11 @@ class FractureCasePlan:
         Share of the persons without any fracture; they are their own twins.
     mix
         How often what breaks; healed fractures are more common than in patients, to be told apart.
+    inserted
+        Crops that are made of every crop of a twin, each with another fracture cut in; what all of a crop share costs
+        twice what one of them does.
+    room
+        Voxels (slice, row, column) that a crop is larger while fractures are cut in: only whole vertebrae take any.
     """
 
     persons: int = 120
@@ -80,6 +87,8 @@ class FractureCasePlan:
     draws: int = 3
     untouched: float = 0.12
     mix: FractureMix = field(default_factory=lambda: FractureMix(study=1.0, healed=0.25, distractor=0.1))
+    inserted: int = 2
+    room: tuple[int, int, int] = (16, 24, 16)
     seed: int = 31
     workers: int = 2
 
@@ -184,34 +193,47 @@ def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
     broken = _scans(plan, number, spec) if spec.fractures else []
     bare = _scans(plan, number, replace(spec, fractures=()))
     rng = np.random.default_rng([plan.seed, number, 2])
-    cut = [insert_own(crop, plan.mix, rng) for crop in bare]
-    crops, codes = list(bare), [_codes(crop) for crop in bare]
-    for k, other in enumerate((*broken, *cut)):
-        if other is not None:
-            crops.append(other)
-            codes.append(_codes(other))
-            codes[k % len(bare)] |= np.where(codes[-1] & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
+    cut = [(k, other) for k, crop in enumerate(bare) for other in insert_own(crop, plan.mix, rng, plan.inserted)]
+    crops, codes = list(bare), [_middle(_codes(crop), plan.crops.shape) for crop in bare]
+    for k, other in (*enumerate(broken), *cut):
+        crops.append(other)
+        codes.append(_middle(_codes(other), plan.crops.shape))
+        codes[k] |= np.where(codes[-1] & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
     twin = np.array([k < len(bare) and bool((c & TWIN_FRACTURE).any()) for k, c in enumerate(codes)])
-    hu = np.stack([crop.volume.hu for crop in crops])
+    hu = np.stack([_middle(crop.volume.hu, plan.crops.shape) for crop in crops])
     save_crops(root / f"person_{number:05d}", hu, np.stack(codes), {**_truth(crops), "twin": twin})
 
 
 def _scans(plan: FractureCasePlan, number: int, spec: PhantomSpec) -> list[VertebraCrop]:
-    return list(crops_of(spec, plan.crops, np.random.default_rng([plan.seed, number, 1])))
+    shape = tuple(n + more for n, more in zip(plan.crops.shape, plan.room, strict=True))
+    roomy = replace(plan.crops, shape=(shape[0], shape[1], shape[2]))
+    return list(crops_of(spec, roomy, np.random.default_rng([plan.seed, number, 1])))
 
 
-def insert_own(crop: VertebraCrop, mix: FractureMix, rng: np.random.Generator) -> VertebraCrop | None:
-    """Return an unbroken crop with a fracture cut into its own vertebra, or None where none can be cut in."""
-    age = FractureAge.HEALED if rng.uniform() < _INSERTED_HEALED else None
-    for _ in range(_TRIES):
-        fracture = sample_fracture(rng, crop.vertebra, mix=mix, age=age)
-        try:
-            case = insert_fracture(crop.volume, crop.labels, fracture, rng)
-        except ConfigError:  # one that needs the rest of the spine to move, or a vertebra that is not whole
-            continue
-        spec = replace(crop.spec, fractures=(fracture,))
-        return VertebraCrop(crop.vertebra, case.volume, case.labels, case.fractures, case.truth.fractures, spec)
-    return None
+def _middle(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    starts = [(n - m) // 2 for n, m in zip(array.shape, shape, strict=True)]
+    return array[tuple(slice(a, a + m) for a, m in zip(starts, shape, strict=True))]
+
+
+def insert_own(
+    crop: VertebraCrop, mix: FractureMix, rng: np.random.Generator, count: int = 1
+) -> Iterator[VertebraCrop]:
+    """Yield an unbroken crop with a fracture cut into its own vertebra, `count` times or as often as one can be."""
+    try:
+        site = prepare_site(crop.volume, crop.labels, crop.vertebra)
+    except ConfigError:  # a vertebra that is not whole
+        return
+    for _ in range(count):
+        age = FractureAge.HEALED if rng.uniform() < _INSERTED_HEALED else None
+        for _ in range(_TRIES):
+            fracture = sample_fracture(rng, crop.vertebra, mix=mix, age=age)
+            try:
+                case = insert_fracture(crop.volume, crop.labels, fracture, rng, site=site)
+            except ConfigError:  # one that needs the rest of the spine to move
+                continue
+            spec = replace(crop.spec, fractures=(fracture,))
+            yield VertebraCrop(crop.vertebra, case.volume, case.labels, case.fractures, case.truth.fractures, spec)
+            break
 
 
 def save_crops(folder: Path, hu: np.ndarray, codes: np.ndarray, truth: dict[str, np.ndarray]) -> None:

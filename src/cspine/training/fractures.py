@@ -84,6 +84,13 @@ PHASES = (
 )
 """What a break looks like is learned on small parts round breaks, six for the cost of a crop; then what parts it from
 the same place unbroken; then to judge a crop."""
+CONTINUED = (
+    _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=5000, learning_rate=1.5e-3, seed=6)),
+    _phase(
+        1.0, _CROP, FracturePlan(), replace(_LOOP, steps=2500, batch=6, learning_rate=1e-3, seed=7, freeze_norm=0.8)
+    ),
+)
+"""What a network that has learned this goes through on new persons."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,17 @@ class FractureRecipe:
             else (f"{self.tuning} PHANTOM studies, {names}")
         )
         return f"{each}, family A, seed {self.tuning_seed}"
+
+
+def continued_fractures() -> FractureRecipe:
+    """Return the recipe of a training that begins from the fracture network of a bundle, on persons of its own."""
+    return FractureRecipe(
+        version="4",
+        cases=FractureCasePlan(persons=60, other_every=6, seed=4127),
+        phases=CONTINUED,
+        tuning=50,
+        tuning_seed=511,
+    )
 
 
 def train_fractures(
@@ -315,9 +333,11 @@ def document_of(recipe: FractureRecipe) -> dict[str, Any]:
 
 
 __all__ = [
+    "CONTINUED",
     "PHASES",
     "FracturePhase",
     "FractureRecipe",
+    "continued_fractures",
     "document_of",
     "train_fractures",
     "train_phase",

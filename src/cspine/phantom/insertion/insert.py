@@ -37,6 +37,7 @@ def insert_fracture(
     rng: np.random.Generator,
     *,
     look: ScanLook | None = None,
+    site: Site | None = None,
 ) -> Case:
     """Cut one or several fractures into vertebrae of a CT.
 
@@ -56,6 +57,9 @@ def insert_fracture(
         Draws the noise in what is new; the fractures themselves follow from their seeds.
     look
         Blur and noise of the scan, when it has been measured already (`look_of`).
+    site
+        The vertebra, when it has been made ready already (`prepare_site` of this scan); saves most of the time where
+        one scan gets many fractures, one after the other. Blur and noise are then the site's.
 
     Returns
     -------
@@ -74,15 +78,21 @@ def insert_fracture(
     _check(volume, labels, fractures)
     axes = volume.grid.canonical_order()
     upright, outlined = volume.canonical(), labels.canonical()
-    seen = look or look_of(upright, outlined)
+    seen = site.look if site is not None else look or look_of(upright, outlined)
     operation = _Operation(upright, outlined, seen)
     for level, some in groupby(sorted(fractures, key=lambda f: f.vertebra), key=lambda f: f.vertebra):
-        operation.perform(level, tuple(some), rng)
+        operation.perform(level, tuple(some), rng, site if site is not None and site.vertebra == level else None)
     return operation.case(volume, axes.undo)
 
 
 def prepare_site(volume: Volume, labels: LabelMap, vertebra: Vertebra, look: ScanLook | None = None) -> Site:
-    """Make a vertebra of a canonical volume ready for many fractures, one at a time, by `insert_at`."""
+    """Make a vertebra of a canonical volume ready for many fractures, one at a time (`insert_at`, `insert_fracture`).
+
+    Raises
+    ------
+    ConfigError
+        The vertebra is not labeled, not whole, or its mask does not look like one.
+    """
     return site_of(volume, labels, vertebra, look or look_of(volume, labels))
 
 
@@ -145,9 +155,11 @@ class _Operation:
         self._truths: list[FractureTruth] = []
         self._alike: list[MimicTruth] = []
 
-    def perform(self, level: Vertebra, fractures: Sequence[Fracture], rng: np.random.Generator) -> None:
+    def perform(
+        self, level: Vertebra, fractures: Sequence[Fracture], rng: np.random.Generator, ready: Site | None
+    ) -> None:
         """Cut all fractures of one vertebra."""
-        site = site_of(Volume(self._volume.grid, self._hu), self._labels, level, self._look)
+        site = ready or site_of(Volume(self._volume.grid, self._hu), self._labels, level, self._look)
         placed = [site.placed(fracture) for fracture in fractures]
         swellings = [p.swelling for p in placed if p.swelling is not None]
         swells = [swell_of(self._volume, self._labels, swelling, self._look) for swelling in swellings]
