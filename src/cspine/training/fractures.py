@@ -64,6 +64,10 @@ class FracturePhase:
     plan: FracturePlan
     loop: LoopConfig
 
+    def few(self, cases: tuple[Path, ...]) -> tuple[Path, ...]:
+        """Return the persons that it trains on."""
+        return cases[: max(1, round(self.persons * len(cases)))]
+
 
 def _phase(persons: float, shape: tuple[int, int, int], plan: FracturePlan, loop: LoopConfig) -> FracturePhase:
     small = shape != FracturePlan().shape
@@ -74,21 +78,21 @@ FRACTURE_GRAPH = "fracture"
 _SEEDS = 1000
 _PATCH, _CROP = (24, 48, 48), FracturePlan().shape
 _LOOP = LoopConfig(batch=16, threads=1, save_every=100, channels_last=False, freeze_norm=1.0, ema=0.99)
+_CROPS = replace(_LOOP, batch=6, learning_rate=1e-3, freeze_norm=0.8)
 _FIRST = FracturePlan(twins=0.0, moving=0.0)
 PHASES = (
     _phase(0.2, _PATCH, _FIRST, replace(_LOOP, steps=500, learning_rate=3e-3)),
     _phase(0.6, _PATCH, _FIRST, replace(_LOOP, steps=900, learning_rate=2e-3, seed=1)),
     _phase(1.0, _PATCH, _FIRST, replace(_LOOP, steps=1000, learning_rate=2e-3, seed=2)),
     _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=3000, learning_rate=2e-3, seed=4)),
-    _phase(1.0, _CROP, FracturePlan(), replace(_LOOP, steps=400, batch=6, learning_rate=1e-3, seed=5, freeze_norm=0.8)),
+    _phase(1.0, _CROP, FracturePlan(), replace(_CROPS, steps=400, seed=5)),
 )
 """What a break looks like is learned on small parts round breaks, six for the cost of a crop; then what parts it from
 the same place unbroken; then to judge a crop."""
 CONTINUED = (
-    _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=5000, learning_rate=1.5e-3, seed=6)),
-    _phase(
-        1.0, _CROP, FracturePlan(), replace(_LOOP, steps=2500, batch=6, learning_rate=1e-3, seed=7, freeze_norm=0.8)
-    ),
+    _phase(0.67, _PATCH, FracturePlan(), replace(_LOOP, steps=2500, learning_rate=2e-3, seed=6)),
+    _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=3500, learning_rate=1.5e-3, seed=7)),
+    _phase(1.0, _CROP, FracturePlan(), replace(_CROPS, steps=3000, seed=8)),
 )
 """What a network that has learned this goes through on new persons."""
 
@@ -184,7 +188,7 @@ def continued_fractures() -> FractureRecipe:
     """Return the recipe of a training that begins from the fracture network of a bundle, on persons of its own."""
     return FractureRecipe(
         version="4",
-        cases=FractureCasePlan(persons=60, other_every=6, seed=4127),
+        cases=FractureCasePlan(persons=30, other_every=6, seed=4127),
         phases=CONTINUED,
         tuning=50,
         tuning_seed=511,
@@ -244,7 +248,7 @@ def _first(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Pat
             "start from another bundle, or without one"
         )
     graph = name if name in start.manifest.graphs else FRACTURE_GRAPH
-    return begin_from(start, graph, FractureTask(cases, phase.plan), phase.loop.seed)
+    return begin_from(start, graph, FractureTask(phase.few(cases), phase.plan), phase.loop.seed)
 
 
 def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
@@ -270,8 +274,7 @@ def train_phases(
     """Return the network that the phases make of stored crops, from `first` on, or from noise."""
     network = first
     for number, phase in enumerate(phases, start=1):
-        few = cases[: max(1, round(phase.persons * len(cases)))]
-        task = FractureTask(few, phase.plan)
+        task = FractureTask(phase.few(cases), phase.plan)
         network = train_phase(phase, task, run / f"phase-{number}", network, say, place=place)
     assert network is not None
     return network
