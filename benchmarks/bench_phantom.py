@@ -8,7 +8,6 @@ One person's whole neck at 0.5 mm, stage by stage, in processor and wall-clock s
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -129,4 +128,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -21,6 +21,7 @@ from PIL import Image
 from cspine.datasets import LabeledStudy, PhantomPlan, Size, from_mask
 from cspine.phantom import make_case
 from cspine.training.learning import EpochRow, Hardware
+from cspine.training.recipes.classifier_run import ClassifierRun
 from cspine.training.recipes.efficientnet_c1 import EfficientNetC1, run_on_stacks
 from cspine.training.recipes.semi_supervised import SemiSupervised, Setting, run_semi_supervised
 from cspine.training.recipes.slice_transfer import SliceTransfer, list_images, run_slice_transfer
@@ -101,6 +102,7 @@ def histories(
     levels = VertebraSlices(backbone="efficientnet-b0", weights="none", image_size=size)
     levels = replace(levels, fit=short(levels.fit), valid_share=0.25, test_share=0.25)
     told = run_task(levels, stacks, out / "c", hardware, quiet)
+    assert isinstance(told, ClassifierRun)  # the network, neither the forest nor the boxes
     yield "vertebra-slices", levels.backbone, told.about["counts"]["train"][0], told.history[-1]
 
     study = StudyMultilabel(image_size=size, slices=16)
