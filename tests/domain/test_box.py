@@ -48,6 +48,14 @@ def test_a_box_indexes_an_array_of_its_own_shape(box: Box):
     assert np.zeros(box.shape)[home.slices].shape == box.shape
 
 
+@given(many=st.lists(boxes(), min_size=1, max_size=4))
+def test_the_box_around_boxes_is_the_smallest_that_holds_all(many: list[Box]):
+    around = Box.around(many)
+    for axis in range(3):
+        assert around.start_zyx[axis] == min(box.start_zyx[axis] for box in many)
+        assert around.stop_zyx[axis] == max(box.stop_zyx[axis] for box in many)
+
+
 @given(mask=hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)))
 def test_the_box_of_a_mask_is_tight(mask: np.ndarray):
     box = Box.of_mask(mask)

@@ -72,6 +72,16 @@ def test_outputs_are_float32_contiguous_and_stay_when_the_graph_runs_again(bundl
     assert first.flags.c_contiguous
 
 
+def test_outputs_of_a_scan_stay_when_the_next_scan_is_run(bundle, engine):
+    session = open_session(bundle, "conv", engine=engine)
+    small, large = np.ones((1, 1, 16, 16, 16)), np.full((1, 1, 32, 32, 32), 5.0)
+    first = session.run({"ct": small})["y"]
+    kept = first.copy()
+    session.run({"ct": large})
+    assert first.shape == (1, 3, 16, 16, 16)
+    np.testing.assert_array_equal(first, kept)
+
+
 def test_strided_and_float64_input_is_taken_as_it_means(bundle, engine):
     flipped = np.arange(4.0)[::-1]
     out = open_session(bundle, "affine", engine=engine).run({"x": flipped})["y"]

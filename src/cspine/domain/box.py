@@ -44,6 +44,13 @@ class Box:
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
     @classmethod
+    def around(cls, boxes: "Sequence[Box]") -> "Box":
+        """Return the tightest box round at least one box."""
+        start = [min(box.start_zyx[axis] for box in boxes) for axis in range(3)]
+        stop = [max(box.stop_zyx[axis] for box in boxes) for axis in range(3)]
+        return cls((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+    @classmethod
     def of_mask(cls, mask: np.ndarray) -> "Box | None":
         """Return the tightest box round the true voxels of a 3-D mask, ``None`` when empty."""
         start, stop = [], []

@@ -145,7 +145,9 @@ def _separable(array: np.ndarray, weights: list[np.ndarray], fill: float, thread
     their own beside the pool nor depend on how many there are: the same input gives the same bytes.
     """
     w_slice, w_row, w_col = (w[:, :-1] for w in weights)
-    rows, columns = sparse.csr_array(w_row), sparse.csr_array(w_col)
+    high, wide = _used(w_row), _used(w_col)  # a small target in a large source: most of each plane has no weight
+    array = array[:, high, wide]
+    rows, columns = sparse.csr_array(w_row[:, high]), sparse.csr_array(w_col[:, wide])
     outside = [w[:, -1] for w in weights]
     inside_plane = (1 - outside[1])[:, None] * (1 - outside[2])[None, :]
     out = np.empty((len(w_slice), len(w_row), len(w_col)), dtype=np.float32)
@@ -158,6 +160,12 @@ def _separable(array: np.ndarray, weights: list[np.ndarray], fill: float, thread
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, range(len(w_slice))))
     return out
+
+
+def _used(weights: np.ndarray) -> slice:
+    """Return the input voxels (…, n_in) between the first and the last that have a weight; one where none has."""
+    found = np.flatnonzero(weights.any(axis=0))
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 1)
 
 
 def _weighted_sum(array: np.ndarray, weights: np.ndarray) -> np.ndarray:

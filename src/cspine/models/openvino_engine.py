@@ -27,11 +27,11 @@ def _core() -> Any:
 
 
 class OpenVinoRunner:
-    """A compiled model with one inference request."""
+    """A compiled model of inputs of one size, with one inference request whose memory serves every run."""
 
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
-        self._outputs = {port.get_any_name(): i for i, port in enumerate(compiled.outputs)}
+        self._outputs = _output_numbers(compiled)
         self._lock = Lock()
 
     def infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -39,10 +39,32 @@ class OpenVinoRunner:
         with self._lock:
             # share_inputs spares a copy: the arrays are contiguous, and outlive the blocking call.
             self._request.infer(dict(inputs), share_inputs=True)
-            return {k: np.array(self._request.get_output_tensor(i).data) for k, i in self._outputs.items()}
+            return _copies(self._request, self._outputs)
 
 
-def make_runner(data: bytes, threads: int, precision: Precision) -> tuple[OpenVinoRunner, list[str], list[str]]:
+class OpenVinoScanRunner:
+    """A compiled model of whole scans, which differ in size: memory of one is given back before the next.
+
+    What lies between input and output of a scan takes hundreds of megabytes, which the later stages need more.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._outputs = _output_numbers(compiled)
+        self._lock = Lock()
+
+    def infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return copies of every output by name."""
+        with self._lock:
+            request = self._compiled.create_infer_request()
+            request.infer(dict(inputs), share_inputs=True)
+            self._compiled.release_memory()  # all but the outputs, which go with the request
+            return _copies(request, self._outputs)
+
+
+def make_runner(
+    data: bytes, threads: int, precision: Precision
+) -> tuple[OpenVinoRunner | OpenVinoScanRunner, list[str], list[str]]:
     """Compile an ONNX model; return it with its input and output names.
 
     Dynamic shapes stay dynamic: on a 3-D U-Net that costs about 10 % of a run, a compilation per shape costs more.
@@ -57,7 +79,9 @@ def make_runner(data: bytes, threads: int, precision: Precision) -> tuple[OpenVi
     }
     compiled = core.compile_model(core.read_model(data), DEVICE, settings)
     names = [[port.get_any_name() for port in side] for side in (compiled.inputs, compiled.outputs)]
-    return OpenVinoRunner(compiled), names[0], names[1]
+    takes_scans = any(d.is_dynamic for port in compiled.inputs for d in list(port.get_partial_shape())[1:])
+    runner = OpenVinoScanRunner(compiled) if takes_scans else OpenVinoRunner(compiled)
+    return runner, names[0], names[1]
 
 
 def has_bf16() -> bool:
@@ -78,6 +102,14 @@ def describe_graph(data: bytes, name: str) -> tuple[tuple[TensorSpec, ...], tupl
     except RuntimeError as error:
         raise BundleIncompatible(f"graph {name!r} is no ONNX model that OpenVINO reads ({error})") from error
     return _tensors(model.inputs), _tensors(model.outputs)
+
+
+def _output_numbers(compiled: Any) -> dict[str, int]:
+    return {port.get_any_name(): i for i, port in enumerate(compiled.outputs)}
+
+
+def _copies(request: Any, outputs: Mapping[str, int]) -> dict[str, np.ndarray]:
+    return {k: np.array(request.get_output_tensor(i).data) for k, i in outputs.items()}
 
 
 def _tensors(ports: list[Any]) -> tuple[TensorSpec, ...]:

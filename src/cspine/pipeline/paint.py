@@ -11,16 +11,18 @@ from cspine.pipeline.refine import RefinedVertebra
 def paint_labels(refined: list[RefinedVertebra], grid: Grid, threads: int) -> LabelMap:
     """Return the label map on a canonical grid; where masks overlap, the surer one wins."""
     labels = np.zeros(grid.shape, dtype=np.uint8)
-    best = np.zeros(grid.shape, dtype=np.float16) if refined else None
     with ThreadPoolExecutor(threads) as pool:
         pieces = list(pool.map(lambda r: _on_native(r, grid), refined))
-    for vertebra, piece in zip(refined, pieces, strict=True):
-        if piece is None or best is None:
-            continue
-        box, logit = piece
-        better = logit > best[box.slices]
+    pairs = [(vertebra, piece) for vertebra, piece in zip(refined, pieces, strict=True) if piece is not None]
+    if not pairs:
+        return LabelMap(grid, labels)
+    around = Box.around([box for _, (box, _) in pairs])
+    best = np.zeros(around.shape, dtype=np.float16)
+    for vertebra, (box, logit) in pairs:
+        held = best[box.shifted([-start for start in around.start_zyx]).slices]
+        better = logit > held
         labels[box.slices][better] = int(vertebra.vertebra)
-        best[box.slices][better] = logit[better]
+        held[better] = logit[better]
     return LabelMap(grid, labels)
 
 

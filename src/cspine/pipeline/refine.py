@@ -18,7 +18,7 @@ from cspine.pipeline.chain import NamedCenter
 from cspine.pipeline.preprocess import inside_field, prompt, refine_grid, refine_input
 from cspine.pipeline.spec import PipelineSpec, RefineSpec
 
-BATCH = 4
+BATCH = 1  # as fast as several at once, and with less memory
 
 
 @dataclass(frozen=True, eq=False)
