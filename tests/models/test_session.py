@@ -82,6 +82,16 @@ def test_outputs_of_a_scan_stay_when_the_next_scan_is_run(bundle, engine):
     np.testing.assert_array_equal(first, kept)
 
 
+def test_a_scan_gets_the_same_bytes_from_a_graph_compiled_for_its_size(bundle, monkeypatch):
+    session = open_session(bundle, "conv", threads=1, precision="f32")
+    ct = np.random.default_rng(6).normal(size=(1, 1, 32, 48, 16)).astype(np.float32)
+    first = session.run({"ct": ct})["y"]
+    monkeypatch.setattr("cspine.models.openvino_engine.LARGE_VALUES", ct.size)
+    again = session.run({"ct": ct})["y"]
+    assert again.shape == (1, 3, 32, 48, 16)
+    assert again.tobytes() == first.tobytes()
+
+
 def test_strided_and_float64_input_is_taken_as_it_means(bundle, engine):
     flipped = np.arange(4.0)[::-1]
     out = open_session(bundle, "affine", engine=engine).run({"x": flipped})["y"]

@@ -12,6 +12,8 @@ from cspine.domain import BundleIncompatible
 from cspine.models.manifest import Precision, TensorSpec
 
 DEVICE = "CPU"
+# Voxels of a whole scan at the spacing of its network from which on its memory counts for more than a compilation.
+LARGE_VALUES = 1_000_000
 
 
 @cache
@@ -43,23 +45,33 @@ class OpenVinoRunner:
 
 
 class OpenVinoScanRunner:
-    """A compiled model of whole scans, which differ in size: memory of one is given back before the next.
+    """A model of whole scans, which differ in size: the memory of one is given back before the next.
 
-    What lies between input and output of a scan takes hundreds of megabytes, which the later stages need more.
+    What lies between input and output of a scan takes hundreds of megabytes, which the later stages need more. A model
+    for any size keeps all of it to the end of a run; for a large scan it is compiled anew for that very size, which
+    takes tenths of a second and lets layers have the memory of those before them. The numbers are the same.
     """
 
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
+    def __init__(self, compiled: Any, model: Any, settings: Mapping[str, Any]) -> None:
+        self._compiled, self._model, self._settings = compiled, model, settings
         self._outputs = _output_numbers(compiled)
         self._lock = Lock()
 
     def infer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return copies of every output by name."""
         with self._lock:
-            request = self._compiled.create_infer_request()
+            compiled = self._for(inputs)
+            request = compiled.create_infer_request()
             request.infer(dict(inputs), share_inputs=True)
-            self._compiled.release_memory()  # all but the outputs, which go with the request
+            compiled.release_memory()  # all but the outputs, which go with the request
             return _copies(request, self._outputs)
+
+    def _for(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        if sum(array.size for array in inputs.values()) < LARGE_VALUES:
+            return self._compiled
+        fitted = self._model.clone()
+        fitted.reshape({name: list(array.shape) for name, array in inputs.items()})
+        return _core().compile_model(fitted, DEVICE, self._settings)
 
 
 def make_runner(
@@ -77,10 +89,11 @@ def make_runner(
         # No pinning: several studies at once would be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = core.compile_model(core.read_model(data), DEVICE, settings)
+    model = core.read_model(data)
+    compiled = core.compile_model(model, DEVICE, settings)
     names = [[port.get_any_name() for port in side] for side in (compiled.inputs, compiled.outputs)]
     takes_scans = any(d.is_dynamic for port in compiled.inputs for d in list(port.get_partial_shape())[1:])
-    runner = OpenVinoScanRunner(compiled) if takes_scans else OpenVinoRunner(compiled)
+    runner = OpenVinoScanRunner(compiled, model, settings) if takes_scans else OpenVinoRunner(compiled)
     return runner, names[0], names[1]
 
 
