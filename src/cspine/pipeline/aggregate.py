@@ -135,13 +135,27 @@ def seen_fraction(seen: RefinedVertebra, spec: RefineSpec) -> float:
 
 def _boxes(labels: LabelMap) -> dict[Vertebra, Box]:
     """Return the voxel box of each cervical label."""
-    found = ndimage.find_objects(labels.labels, max_label=int(Vertebra.C7))
+    around = _around(labels.labels)
+    if around is None:
+        return {}
+    found = ndimage.find_objects(labels.labels[around.slices], max_label=int(Vertebra.C7))
     boxes = {}
     for vertebra, part in zip(CERVICAL, found, strict=False):
         if part is not None:
             start, stop = [s.start for s in part], [s.stop for s in part]
-            boxes[vertebra] = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+            inner = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+            boxes[vertebra] = inner.shifted(around.start_zyx)
     return boxes
+
+
+def _around(labels: np.ndarray) -> Box | None:
+    """Return the box of all labels, which are a small part of a scan, without a copy of it."""
+    plane = Box.of_mask(labels.max(axis=0)[None] > 0)
+    if plane is None:
+        return None
+    _, rows, columns = plane.slices
+    seen = np.flatnonzero(labels[:, rows, columns].max(axis=(1, 2)))
+    return Box((int(seen[0]), *plane.start_zyx[1:]), (int(seen[-1]) + 1, *plane.stop_zyx[1:]))
 
 
 def _coverage_flags(vertebrae: tuple[VertebraFinding, ...]) -> tuple[Flag, ...]:

@@ -145,7 +145,7 @@ class Analyzer:
         judged = self.judge(located, painted)
         seen = {r.vertebra: seen_fraction(r, self.spec.refine) for r in located.refined}
         findings = findings_of(*made, judgment=judgment_of(judged, seen, told, located.volume))
-        broken = paint_map(judged, located.volume.grid, told.localize)
+        broken = paint_map(judged, located.volume.grid, told.localize, self.threads)
         progress("done", 1.0)
         return Analysis(findings, labels, Volume(volume.grid, order.undo(broken.hu)), told.localize.map_threshold)
 

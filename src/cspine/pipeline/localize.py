@@ -1,5 +1,6 @@
 """From the maps of single vertebrae to findings in millimeters: each break once, at the vertebra that it belongs to."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,11 +90,12 @@ def _pieces(judged: JudgedVertebra, own: np.ndarray, threshold: float, spec: Loc
     return tuple(sorted(places, key=lambda place: (-place.strength, -place.volume_mm3, place.box_lps_mm.min_lps_mm)))
 
 
-def paint_map(judged: list[JudgedVertebra], grid: Grid, spec: LocalizeSpec) -> Volume:
+def paint_map(judged: list[JudgedVertebra], grid: Grid, spec: LocalizeSpec, threads: int = 4) -> Volume:
     """Return the fracture map, 0 … 1, on a canonical grid; where crops overlap, the highest value."""
     painted = np.zeros(grid.shape, dtype=np.float32)
-    for one in judged:
-        own = belonging(one, spec)
+    with ThreadPoolExecutor(threads) as pool:
+        maps = list(pool.map(lambda one: belonging(one, spec), judged))
+    for one, own in zip(judged, maps, strict=True):
         tight = Box.of_mask(own > spec.map_floor)
         box = None if tight is None else touched(grid, one.grid.crop(tight))
         if box is None:
