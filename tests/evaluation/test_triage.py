@@ -161,3 +161,28 @@ def test_a_level_with_too_few_fractures_shares_the_rule_of_all():
 def test_impossible_values_are_refused(triage, make, message):
     with pytest.raises(ValueError, match=message):
         make(triage)
+
+
+def test_no_scan_without_a_fracture_of_another_kind_is_ruled_in(triage: Triage):
+    errors = ErrorLevels(0.05, 0.05)
+    strange, y = drawn(1)
+    strange = np.where(y[:, 1:] == 1, np.nan, strange)[:80] + 4  # a kind of scan that looks broken more often
+
+    def accused(one: Triage) -> int:
+        return sum(
+            Decision.RULE_IN in (a.study_decision, *a.level_decisions) for a in (one.answer(z, 0.05) for z in strange)
+        )
+
+    made = fit_triage(*drawn(0), "drawn", level_errors=errors, study_errors=errors, whole=strange)
+    assert accused(triage) > 20
+    assert accused(made) == 0
+    for mine, other in zip((*made.level_rules, made.study_rule), (*triage.level_rules, triage.study_rule), strict=True):
+        assert mine.rule_out_below == other.rule_out_below
+    assert made.document() | {"level_rules": 0, "study_rule": 0} == triage.document() | {
+        "level_rules": 0,
+        "study_rule": 0,
+    }
+    easy = fit_triage(*drawn(0), "drawn", level_errors=errors, study_errors=errors, whole=strange - 50)
+    assert easy.document() == triage.document()
+    with pytest.raises(ValueError, match=r"\(7,\) must be \(scans, 7\)"):
+        fit_triage(*drawn(0), "drawn", whole=strange[0])

@@ -89,7 +89,7 @@ def test_an_unbroken_neck_is_ruled_out_only_when_all_seven_are_seen(looking: Ana
 )
 def test_of_a_cut_vertebra_only_the_negative_is_withheld(logit: float, decision: Decision) -> None:
     one = judged(Vertebra.C3, logit)
-    told = Told(coded_triage(), LocalizeSpec(), ("dens-ii",), ("metal",))
+    told = Told(coded_triage(), LocalizeSpec(coarsest_mm=(2.0, 2.0)), ("dens-ii",), ("metal",))
     volume = Volume(one.grid, np.full(one.grid.shape, -1000, dtype=np.int16))
     verdict = judgment_of([one], {Vertebra.C3: 0.6}, told, volume).verdicts[Vertebra.C3]
     assert verdict.decision is decision
@@ -129,7 +129,20 @@ def test_a_called_vertebra_shows_its_brightest_spot_even_below_the_operating_poi
     assert place.box_lps_mm.min_lps_mm == pytest.approx((5.25, 5.25, -6.5))
 
 
-def test_thick_slices_allow_no_negative(looking: Analyzer) -> None:
+def test_a_coarse_scan_is_not_called_either_way() -> None:
+    one = judged(Vertebra.C3, 4.0)
+    volume = Volume(one.grid, np.full(one.grid.shape, -1000, dtype=np.int16))
+    fine, coarse = (
+        judgment_of([one], {Vertebra.C3: 1.0}, Told(coded_triage(), LocalizeSpec(coarsest_mm=most), (), ()), volume)
+        for most in ((2.0, 2.0), (2.0, 1.2))
+    )
+    assert (fine.decision, fine.verdicts[Vertebra.C3].decision) == (Decision.RULE_IN, Decision.RULE_IN)
+    assert (coarse.decision, coarse.verdicts[Vertebra.C3].decision) == (Decision.UNCERTAIN, Decision.UNCERTAIN)
+    assert coarse.probability == fine.probability
+    assert (coarse.verdicts[Vertebra.C3].reason or "").startswith("resolution: slices every 1.0 mm, pixels of 1.50 mm;")
+
+
+def test_thick_slices_allow_no_decision(looking: Analyzer) -> None:
     findings = looking.analyze(coded_case(spacing_mm=(3.0, 1.0, 1.0))[0]).findings
     assert {f.decision for f in findings.vertebrae} == {Decision.UNCERTAIN}
     assert findings.decision is Decision.UNCERTAIN

@@ -86,7 +86,7 @@ def test_beyond_a_limit_neither_yes_nor_no_and_no_number_is_said(
 
 
 def test_some_metal_is_told_and_changes_no_answer() -> None:
-    told = Told(coded_triage(), LocalizeSpec(), ("dens-ii",), ("metal",))
+    told = Told(coded_triage(), LocalizeSpec(coarsest_mm=(2.0, 2.0)), ("dens-ii",), ("metal",))
     one = replace(judged(Vertebra.C3, 6.0), look=replace(NORMAL, metal_cm3=2.4))
     volume = Volume(one.grid, np.full(one.grid.shape, -1000, dtype=np.int16))
     made = judgment_of([one], {Vertebra.C3: 1.0}, told, volume)

@@ -323,6 +323,11 @@ def test_tuning_finds_the_rule_and_the_point_that_part_broken_from_whole(tmp_pat
     rule = tuned.triage.level_rules[0]
     assert rule.rule_out_below is not None
     assert rule.rule_in_above is not None
+    real = replace(kept[1], logits=kept[1].logits + 99)
+    spared = tune(
+        [study for _ in range(12) for study in kept], LocalizeSpec(), "coded", (errors, errors), unbroken=[real]
+    )
+    assert spared.triage.level_rules[0].rule_in_above == real.logits.max() > rule.rule_in_above
 
 
 def test_a_refused_study_does_not_tune(tmp_path: Path) -> None:

@@ -212,6 +212,10 @@ def fractures(
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the fracture network of this bundle.")
     ] = None,
+    real: Annotated[
+        Path | None,
+        typer.Option("--real", metavar="DIR", help="Real scans (NIfTI) without a fracture, for limits of rule-in."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
     device: Device = "auto",
     precision: Precision = "f32",
@@ -219,13 +223,13 @@ def fractures(
 ) -> None:
     """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
-    places, hardware = (run, bundle, start), (workers, device, precision)
+    places, hardware = (run, bundle, start, real), (workers, device, precision)
     looks = (mirrored, second_look or "")
     run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, looks), verbose=verbose)
 
 
 def _fractures(
-    places: tuple[Path, Path | None, Path | None],
+    places: tuple[Path, Path | None, Path | None, Path | None],
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
     hardware: tuple[int, str, str],
@@ -238,7 +242,7 @@ def _fractures(
     from cspine.pipeline import SecondLookSpec
     from cspine.training import FractureRecipe, continued_fractures, train_fractures
 
-    run, bundle, start = places
+    run, bundle, start, real = places
     recipe = FractureRecipe() if start is None else continued_fractures()
     recipe = replace(recipe, members=sizes["members"] or 1, mirrored=looks[0])
     recipe = replace(recipe, second_look=SecondLookSpec(_levels(looks[1])))
@@ -250,6 +254,10 @@ def _fractures(
         recipe = recipe.of_length(steps)
     place = _place(hardware[1:])
     built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
-    made = train_fractures(recipe, run, built_on, lambda line: typer.echo(printable(line)), start=begin, place=place)
+
+    def say(line: str) -> None:
+        typer.echo(printable(line))
+
+    made = train_fractures(recipe, run, built_on, say, start=begin, real=real, place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

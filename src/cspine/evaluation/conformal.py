@@ -6,7 +6,7 @@ tuning cases of a class exist to say so, the answer that it would allow is never
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,13 @@ class ConformalRule:
     def decide_all(self, scores: Sequence[float] | np.ndarray) -> tuple[Decision, ...]:
         """Return the decision about each of (n,) scores."""
         return tuple(self.decide(float(score)) for score in scores)
+
+    def sparing(self, scores: np.ndarray) -> "ConformalRule":
+        """Return the rule that rules in none of these scores, NaN left out; nothing else of it changes."""
+        highest = np.max(scores, where=~np.isnan(scores), initial=-np.inf)
+        if self.rule_in_above is None or highest <= self.rule_in_above:
+            return self
+        return replace(self, rule_in_above=float(highest))
 
     def document(self) -> dict[str, Any]:
         """Return plain JSON values."""

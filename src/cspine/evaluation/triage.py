@@ -5,7 +5,7 @@ Order of steps: decisions are taken on logits, before any shift, so that no prev
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -164,6 +164,7 @@ def fit_triage(
     *,
     level_errors: ErrorLevels | None = None,
     study_errors: ErrorLevels | None = None,
+    whole: np.ndarray | None = None,
     seed: int = 0,
 ) -> Triage:
     """Fit everything on a tuning set that the network did not see.
@@ -177,6 +178,9 @@ def fit_triage(
         (S, 7), NaN where not assessed.
     labels
         (S, 8), 0 or 1: study, C1 … C7.
+    whole
+        (R, 7) of other scans, without a fracture: of another kind than the tuning set, as real ones beside phantoms
+        are. Limits of rule-in are raised until none of them is ruled in; nothing else rests on them.
 
     Raises
     ------
@@ -193,7 +197,7 @@ def fit_triage(
     calibrated = calibrated_logits(calibration, z)
     missing = logit(np.array(priors.levels))
     apart = _out_of_fold(calibrated, y[:, 0], missing, rng)
-    return Triage(
+    triage = Triage(
         calibration,
         priors,
         _level_rules(z, y[:, 1:], level_errors),
@@ -201,6 +205,18 @@ def fit_triage(
         fit_study_head(calibrated, y[:, 0], missing),
         fit_logistic(apart, y[:, 0]),
         chosen_on,
+    )
+    return triage if whole is None else _sparing(triage, np.asarray(whole, dtype=np.float64))
+
+
+def _sparing(triage: Triage, whole: np.ndarray) -> Triage:
+    """Return a triage that rules in no scan and no vertebra of scans without a fracture, logits (R, 7)."""
+    if whole.ndim != 2:
+        raise ValueError(f"logits of scans without a fracture {whole.shape} must be (scans, 7)")
+    return replace(
+        triage,
+        level_rules=tuple(rule.sparing(whole) for rule in triage.level_rules),
+        study_rule=triage.study_rule.sparing(triage.study_score(whole)),
     )
 
 

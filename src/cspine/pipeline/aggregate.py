@@ -75,7 +75,7 @@ def findings_of(
         missing = Flag(FlagCode.NO_FRACTURE_MODEL, "Fractures were not assessed: no fracture model in this bundle.")
         return Findings(None, Decision.NOT_ASSESSED, vertebrae, (*kept, missing), *identity)
     if judgment.coarse is not None:
-        message = f"The resolution allows no negative: {judgment.coarse}."
+        message = f"The resolution allows no decision: {judgment.coarse}."
         kept = (*kept, Flag(FlagCode.LOW_RESOLUTION, message))
     kept = (*kept, *judgment.flags)
     return Findings(judgment.probability, judgment.decision, vertebrae, kept, *identity)

@@ -91,13 +91,13 @@ def read_told(manifest_calibration: Mapping[str, Any], manifest_thresholds: Mapp
 
 
 def too_coarse(volume: Volume, spec: LocalizeSpec) -> str | None:
-    """Return why the resolution of a canonical volume allows no negative, or ``None``."""
+    """Return why the resolution of a canonical volume allows no decision, or ``None``."""
     slices, *pixels = volume.grid.spacing_mm
     most_slices, most_pixel = spec.coarsest_mm
     if slices <= most_slices and max(pixels) <= most_pixel:
         return None
     return (
-        f"slices every {slices:.1f} mm, pixels of {max(pixels):.2f} mm; a negative needs at most {most_slices:.1f} mm "
+        f"slices every {slices:.1f} mm, pixels of {max(pixels):.2f} mm; a decision needs at most {most_slices:.1f} mm "
         f"and {most_pixel:.2f} mm"
     )
 
@@ -128,7 +128,7 @@ def judgment_of(
             continue
         decision, reason = _withheld(answer.level_decisions[index], seen[one.vertebra], coarse)
         verdicts[one.vertebra] = _verdict(one, answer.levels[index], (decision, reason), told)
-    by_score = Decision.UNCERTAIN if coarse and answer.study_decision is Decision.RULE_OUT else answer.study_decision
+    by_score = Decision.UNCERTAIN if coarse else answer.study_decision
     levels = tuple(verdicts[v].decision if v in verdicts else Decision.NOT_ASSESSED for v in CERVICAL)
     if by_score is Decision.RULE_IN and Decision.RULE_IN not in levels:
         by_score = Decision.UNCERTAIN  # no vertebra is named: the reader could not check it
@@ -138,12 +138,12 @@ def judgment_of(
 
 
 def _withheld(decision: Decision, fraction: float, coarse: str | None) -> tuple[Decision, str | None]:
-    """Return the decision without the negatives that nobody can give, and why."""
+    """Return the decision without what nobody can tell, and why: limits hold for scans that are fine enough."""
     cut = None if fraction >= 1 else f"cut by the edge of the scan, {fraction:.0%} in view"
     if decision is Decision.RULE_OUT and cut:
         return Decision.NOT_ASSESSED, f"{cut}; no sign of a fracture in that part, which says nothing of the rest"
-    if decision is Decision.RULE_OUT and coarse:
-        return Decision.UNCERTAIN, f"resolution: {coarse}"
+    if decision is not Decision.NOT_ASSESSED and coarse:
+        return Decision.UNCERTAIN, "; ".join(part for part in (cut, f"resolution: {coarse}") if part)
     if decision is Decision.UNCERTAIN:
         between = "the score lies between the limits of rule-out and rule-in"
         return decision, "; ".join(part for part in (cut, between) if part)

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from cspine.domain import BundleIncompatible
+from cspine.domain import CERVICAL, BundleIncompatible
 from cspine.evaluation import ErrorLevels
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, SecondLookSpec
@@ -23,8 +24,8 @@ from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
 from cspine.training.recipe_file import keep_recipe
-from cspine.training.vertebrae import begin_from
-from cspine.workflow import EvaluationPlan, Tuned, make_evaluation_cases, study_of, tune
+from cspine.training.vertebrae import begin_from, volumes_below
+from cspine.workflow import EvaluationPlan, Tuned, TunedStudy, judged_study, make_evaluation_cases, study_of, tune
 
 Say = Callable[[str], None]
 CARD = """# {name} {version}
@@ -92,7 +93,7 @@ the same place unbroken; then to judge a crop."""
 CONTINUED = (
     _phase(0.67, _PATCH, FracturePlan(), replace(_LOOP, steps=2500, learning_rate=2e-3, seed=6)),
     _phase(1.0, _PATCH, FracturePlan(), replace(_LOOP, steps=3500, learning_rate=1.5e-3, seed=7)),
-    _phase(1.0, _CROP, FracturePlan(), replace(_CROPS, steps=3000, seed=8)),
+    _phase(1.0, _CROP, FracturePlan(), replace(_CROPS, steps=1600, seed=8)),
 )
 """What a network that has learned this goes through on new persons."""
 
@@ -190,7 +191,7 @@ def continued_fractures() -> FractureRecipe:
         version="4",
         cases=FractureCasePlan(persons=30, other_every=6, seed=4127),
         phases=CONTINUED,
-        tuning=50,
+        tuning=28,
         tuning_seed=511,
     )
 
@@ -202,6 +203,7 @@ def train_fractures(
     say: Say,
     *,
     start: ModelBundle | None = None,
+    real: Path | None = None,
     place: Place = ANYWHERE,
 ) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
@@ -212,6 +214,9 @@ def train_fractures(
         Its vertebra networks go into the new bundle.
     start
         Begin from the fracture network of this bundle; of several members each from its own, as far as there are any.
+    real
+        Folder of real scans (NIfTI) without a fracture, of which those of odd patient numbers are left for tests:
+        limits of rule-in are raised until none of them is ruled in. They do not train.
     place
         Where the training computes.
 
@@ -223,7 +228,8 @@ def train_fractures(
         `start` has no fracture network of this version.
     """
     begun = {} if start is None else {"start": start.id}
-    keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id, **begun}, run)
+    spared = {} if real is None else {"real": real.name}
+    keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id, **begun, **spared}, run)
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
     cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
@@ -235,7 +241,7 @@ def train_fractures(
         members.append(train_phases(phases, cases, run / name, say, first=first, place=place))
     about = _about(recipe, vertebrae, start)
     untuned = write_fracture_bundle(run / "bundle-untuned", vertebrae, members, about, None)
-    tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), say)
+    tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), real, say)
     return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
 
 
@@ -251,7 +257,7 @@ def _first(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Pat
     return begin_from(start, graph, FractureTask(phase.few(cases), phase.plan), phase.loop.seed)
 
 
-def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
+def _tuned(recipe: FractureRecipe, analyzer: Analyzer, real: Path | None, say: Say) -> Tuned:
     studies = []
     for plan in recipe.tuning_plans():
         for _, case in make_evaluation_cases(plan):
@@ -259,7 +265,22 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, say: Say) -> Tuned:
             if study is not None:
                 studies.append(study)
             say(f"tuning: {len(studies)} studies")
-    return tune(studies, recipe.localize, recipe.chosen_on, (recipe.level_errors, recipe.study_errors))
+    whole = [] if real is None else _whole(analyzer, real)
+    if real is not None:
+        say(f"tuning: {len(whole)} real scans without a fracture")
+    chosen_on = recipe.chosen_on + (
+        f"; limits of rule-in raised until none of {len(whole)} real scans without a reported fracture is called"
+        if whole
+        else ""
+    )
+    errors = recipe.level_errors, recipe.study_errors
+    return tune(studies, recipe.localize, chosen_on, errors, unbroken=whole)
+
+
+def _whole(analyzer: Analyzer, real: Path) -> list[TunedStudy]:
+    nothing = np.zeros(1 + len(CERVICAL), dtype=int)
+    answers = (judged_study(analyzer, volume, nothing, {}) for _, volume in volumes_below(real))
+    return [study for study in answers if study is not None]
 
 
 def train_phases(

@@ -192,7 +192,7 @@ def _pseudo_labels(recipe: VertebraRecipe, bundle: ModelBundle, real: Path, out:
     if not done.exists():
         analyzer = Analyzer(bundle, threads=recipe.adapt.threads)
         names = []
-        for name, case in pseudo_label(analyzer, _volumes(real), recipe.rule):
+        for name, case in pseudo_label(analyzer, volumes_below(real), recipe.rule):
             save_real_case(case, out / name)
             names.append(name)
         out.mkdir(parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ def _pseudo_labels(recipe: VertebraRecipe, bundle: ModelBundle, real: Path, out:
     return kept
 
 
-def _volumes(root: Path) -> Iterable[tuple[str, Volume]]:
+def volumes_below(root: Path) -> Iterable[tuple[str, Volume]]:
     """Yield every readable scan below a folder of NIfTI files, except those of odd patient numbers."""
     for path in sorted(root.glob("*.nii.gz")):
         name = path.name.removesuffix(".nii.gz")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
     from cspine.workflow.run import Done, Failed, attempt
     from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
-    from cspine.workflow.tuning import Tuned, TunedStudy, study_of, tune
+    from cspine.workflow.tuning import Tuned, TunedStudy, judged_study, study_of, tune
 
 __all__ = [
     "DICOM_GROUP",
@@ -57,6 +57,7 @@ __all__ = [
     "demo_spec",
     "dicom_results",
     "has_dicom",
+    "judged_study",
     "make_evaluation_cases",
     "no_progress",
     "recalibrated",
@@ -102,6 +103,6 @@ _LATE = {
     "recalibration": ("SiteStudies", "recalibrated", "score_site"),
     "run": ("Done", "Failed", "attempt"),
     "studies": ("StudyOutcome", "Wish", "run_opened", "run_source", "run_studies"),
-    "tuning": ("Tuned", "TunedStudy", "study_of", "tune"),
+    "tuning": ("Tuned", "TunedStudy", "judged_study", "study_of", "tune"),
 }
 __getattr__ = _late_names(__name__, _LATE)

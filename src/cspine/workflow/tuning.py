@@ -82,7 +82,12 @@ def judged_study(
 
 
 def tune(
-    studies: Iterable[TunedStudy], localize: LocalizeSpec, chosen_on: str, errors: tuple[ErrorLevels, ErrorLevels]
+    studies: Iterable[TunedStudy],
+    localize: LocalizeSpec,
+    chosen_on: str,
+    errors: tuple[ErrorLevels, ErrorLevels],
+    *,
+    unbroken: Iterable[TunedStudy] = (),
 ) -> Tuned:
     """Choose everything on tuning studies.
 
@@ -90,10 +95,14 @@ def tune(
     ----------
     errors
         Accepted shares of wrong answers, of vertebrae and of studies.
+    unbroken
+        Real scans without a fracture: limits of rule-in are raised until none of them is ruled in.
     """
-    kept = list(studies)
+    kept, spared = list(studies), [study.logits for study in unbroken]
     logits, labels = np.stack([s.logits for s in kept]), np.stack([s.labels for s in kept])
-    triage = fit_triage(logits, labels, chosen_on, level_errors=errors[0], study_errors=errors[1])
+    whole = np.stack(spared) if spared else None
+    level_errors, study_errors = errors
+    triage = fit_triage(logits, labels, chosen_on, level_errors=level_errors, study_errors=study_errors, whole=whole)
     points = {point: _f1(kept, triage, localize, point) for point in MAP_POINTS}
     return Tuned(triage, max(points, key=lambda point: points[point]), points)
 
