@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 from pydicom import Dataset
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from cspine.stores.dimse.association import settle
 from tests.stores.objects import CT_IMAGE
@@ -55,7 +56,11 @@ class Caller:
 
     def ended(self) -> str:
         """Call, and return how that ended."""
+        seen: list[object] = []
+        self._how["evt_handlers"] = [(evt.EVT_PDU_RECV, lambda event: seen.append(event.pdu))]
         with self.call() as association:
+            if any(isinstance(pdu, A_ASSOCIATE_RJ) for pdu in seen):
+                return "rejected"  # pynetdicom may say aborted when it came at once
             states = ("established", "rejected", "aborted")
             return next((state for state in states if getattr(association, f"is_{state}")), "released")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from cspine.domain import Rejected, StoreError, StoreTimeout, Unreachable
@@ -63,10 +64,16 @@ class _Watch:
     """What happened while a connection was made."""
 
     opened: bool = False
+    rejection: A_ASSOCIATE_RJ | None = None
     began_s: float = field(default_factory=time.monotonic)
 
-    def note(self, event: Any) -> None:
+    def note_open(self, event: Any) -> None:
         self.opened = True
+
+    def note_answer(self, event: Any) -> None:
+        """Keep a rejection: one that comes at once, pynetdicom takes for a connection that never was."""
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            self.rejection = event.pdu
 
 
 @contextmanager
@@ -103,7 +110,7 @@ def associated(
             ae_title=peer.called,
             ext_neg=list(roles),
             tls_args=tls,
-            evt_handlers=[(evt.EVT_CONN_OPEN, watch.note), *handlers],
+            evt_handlers=[(evt.EVT_CONN_OPEN, watch.note_open), (evt.EVT_PDU_RECV, watch.note_answer), *handlers],
         )
     except (OSError, RuntimeError) as error:
         raise Unreachable(f"{peer.name} cannot be reached: {error}") from error
@@ -147,9 +154,8 @@ def no_answer(peer: DimsePeer, made: Association, what: str) -> StoreError:
 
 
 def _why(peer: DimsePeer, made: Association, watch: _Watch) -> StoreError:
-    if made.is_rejected:
-        primitive = made.acceptor.primitive
-        source, diagnostic = getattr(primitive, "result_source", 0), getattr(primitive, "diagnostic", 0)
+    if watch.rejection is not None:
+        source, diagnostic = watch.rejection.source or 0, watch.rejection.reason_diagnostic or 0
         told = _REJECTIONS.get((source, diagnostic), "without a reason that helps")
         told = told.format(calling=peer.calling, called=peer.called)
         return Rejected(f"{peer.name} rejected the association: {told}", status=f"source {source} reason {diagnostic}")
