@@ -6,6 +6,7 @@ import numpy as np
 
 from cspine.domain import Vertebra
 from cspine.pipeline import IntensitySpec, RefineSpec, prompt, refine_channels
+from cspine.training.native_scan import NativeRange, scan_natively
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast
 from cspine.training.tissue_cases import BONE_BASE, TissueCase
 from cspine.training.warp import (
@@ -29,14 +30,20 @@ class RefinePlan:
 
     Attributes
     ----------
+    native
+        Grids of scanners that half of the samples pass through before they are sampled as crops.
     jitter_mm
         Standard deviation and limit of the error of the prompt.
+    often
+        Times that C1 and C2 are drawn for one of another vertebra: their shapes are the ones to learn.
     """
 
     refine: RefineSpec = field(default_factory=RefineSpec)
     intensity: IntensitySpec = field(default_factory=IntensitySpec)
     warp: WarpRange = field(default_factory=lambda: WarpRange(size=(0.85, 1.15), aspect=(0.93, 1.07), stretch=0.1))
+    native: NativeRange = field(default_factory=NativeRange)
     jitter_mm: tuple[float, float] = (3.0, 7.0)
+    often: int = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +56,8 @@ class RefineSample:
 
 def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) -> RefineSample:
     """Draw one crop from a case."""
-    names = [v for v in case.centers_lps_mm if v <= Vertebra.T1]
+    usual = [v for v in case.centers_lps_mm if v <= Vertebra.T1]
+    names = [v for v in usual for _ in range(plan.often if v <= Vertebra.C2 else 1)]
     vertebra = names[rng.integers(len(names))]
     spec = plan.refine
     place = _place(case, vertebra, plan, rng)
@@ -57,7 +65,9 @@ def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) ->
     target_code = BONE_BASE + 4 * int(vertebra)
     mask = block_mean((codes >= target_code) & (codes < target_code + 4), SUB)
     hu = block_mean(draw_contrast(rng)[codes], SUB)
-    hu = degrade(add_texture(hu, block_mean(codes >= BONE_BASE, SUB), rng), (spec.spacing_mm,) * 3, rng)
+    spacing_mm = (spec.spacing_mm,) * 3
+    hu = scan_natively(add_texture(hu, block_mean(codes >= BONE_BASE, SUB), rng), spacing_mm, plan.native, rng)
+    hu = degrade(hu, spacing_mm, rng)
     inside = _draw_inside(spec.shape, rng)
     hu[~inside] = plan.intensity.pad_hu
     at = place.to_sample(case.spine.grid.to_index(case.centers_lps_mm[vertebra]))

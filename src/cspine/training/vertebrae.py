@@ -83,16 +83,13 @@ def vertebra_recipe() -> VertebraRecipe:
 
 
 def continued_recipe() -> VertebraRecipe:
-    """Return the recipe of the shipped bundle, which began from the one before it (``004e4b9a17cf``).
-
-    Its whole-volume network went from slices of 3 mm to 2 mm on new phantoms, then on to real necks; the
-    per-vertebra network is that of the bundle before.
-    """
+    """Return the recipe of a training that begins from the networks of a bundle, on persons of its own."""
     return VertebraRecipe(
-        cases=CasePlan(count=96, seed=2027),
-        coarse=LoopConfig(steps=1000, learning_rate=1.5e-3),
-        refine=LoopConfig(steps=0, batch=4),
-        adapt=LoopConfig(steps=700, learning_rate=1e-3, warmup=50),
+        version="3",
+        cases=CasePlan(count=64, seed=2028),
+        coarse=LoopConfig(steps=600, learning_rate=1e-3, seed=1, threads=1),
+        refine=LoopConfig(steps=1600, batch=4, learning_rate=1.5e-3, seed=1, threads=1),
+        adapt=LoopConfig(steps=500, learning_rate=1e-3, warmup=50, seed=1, threads=1),
     )
 
 
