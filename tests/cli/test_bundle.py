@@ -2,9 +2,15 @@
 
 import pytest
 
+from cspine.datasets.nifti import nifti_bytes
+from cspine.domain import Decision
+from cspine.evaluation import read_triage
+from cspine.models import load_bundle
+from cspine.pipeline import Analyzer, DecodeSpec, IntensitySpec, PipelineSpec
+from cspine.workflow import study_of
 from tests.cli.programs import called
 from tests.models.coded import coded_bundle, coded_fracture_bundle
-from tests.workflow.sites import write_site
+from tests.workflow.sites import coded_study, write_site
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +47,44 @@ def test_too_few_studies_and_a_bundle_without_fractures_are_told(tmp_path, site)
     assert plain.code != 0
     assert "no fracture stage" in plain.err
     assert not (tmp_path / "made").exists()
+
+
+def test_other_vertebra_networks_and_scans_without_a_fracture_go_into_the_new_bundle(tmp_path, site):
+    bundle = coded_fracture_bundle(tmp_path / "coded")
+    decode = DecodeSpec(level_confidence=0.55)
+    vertebrae = coded_bundle(tmp_path / "other", preprocess=PipelineSpec(decode=decode).to_manifest())
+    real = tmp_path / "real"
+    real.mkdir()
+    broken = coded_study(51, broken=True).volume
+    for number in (1, 2):  # the odd one is left for tests
+        (real / f"pt_{number}.nii.gz").write_bytes(nifti_bytes(broken.grid, broken.hu))
+    more = ("--vertebrae", vertebrae.folder, "--real", real, "--version", "7")
+    said = recalibrate(tmp_path, bundle.folder, site, *LOOSE, *more)
+    assert said.code == 0, said.err
+    made = load_bundle(tmp_path / "made")
+    assert (made.manifest.name, made.manifest.version) == ("coded", "7")
+    assert PipelineSpec.from_manifest(made.manifest.preprocess).decode == decode
+    assert made.manifest.training["vertebrae"]["bundle"] == vertebrae.id
+    assert "raised until none of 1 real scans without a reported fracture is called" in made.card()
+    # The even scan, which is broken, was said to be whole: what looks like it is not ruled in any more.
+    rule = read_triage(made.manifest.calibration).level_rules[3]
+    assert rule.decide(score_of(made, coded_study(52, broken=True))) is not Decision.RULE_IN
+    (tmp_path / "plain").mkdir()
+    plain = recalibrate(tmp_path / "plain", bundle.folder, site, *LOOSE)
+    assert plain.code == 0, plain.err
+    rule = read_triage(load_bundle(tmp_path / "plain" / "made").manifest.calibration).level_rules[3]
+    assert rule.decide(score_of(made, coded_study(52, broken=True))) is Decision.RULE_IN
+
+
+def test_vertebra_networks_that_see_other_gray_values_are_refused(tmp_path, site):
+    bundle = coded_fracture_bundle(tmp_path / "coded")
+    spec = PipelineSpec(intensity=IntensitySpec(high_hu=900.0))
+    other = coded_bundle(tmp_path / "other", preprocess=spec.to_manifest())
+    said = recalibrate(tmp_path, bundle.folder, site, *LOOSE, "--vertebrae", other.folder)
+    assert said.code == 4
+    assert "see other gray values" in said.err
+
+
+def score_of(bundle, case):
+    study = study_of(Analyzer(bundle, threads=2), case)
+    return float(study.logits[3])

@@ -1,8 +1,9 @@
 """`cspine bundle`: look at a model bundle, and check it."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,6 +52,22 @@ def recalibrate(
         Path | None, typer.Option("--split", metavar="FILE", readable=False, help="Use one part of a split only.")
     ] = None,
     part: Annotated[str, typer.Option("--part", help="Which part of the split.")] = "validation",
+    vertebrae: Annotated[
+        Path | None,
+        typer.Option(
+            "--vertebrae", metavar="DIR", readable=False, help="Take the vertebra networks of this bundle instead."
+        ),
+    ] = None,
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            "--real",
+            metavar="DIR",
+            readable=False,
+            help="Whole necks (NIfTI, even numbers): limits of rule-in are raised until none is called.",
+        ),
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Of the new bundle; default: as before.")] = None,
     level_miss: Annotated[
         float | None, _share("--level-miss", "Of fractured vertebrae ruled out; default: as in the bundle.")
     ] = None,
@@ -65,14 +82,26 @@ def recalibrate(
     Measure the new bundle on other studies: cspine evaluate DIR --data ROOT.
     """
     shares = ((level_miss, level_alarm), (study_miss, study_alarm))
-    places = (bundle, data, out)
-    run_command(lambda: _recalibrate(places, (split, part), shares, threads), verbose=verbose)
+    places = _Places(bundle, data, out, vertebrae, real)
+    run_command(lambda: _recalibrate(places, (split, part), shares, version, threads), verbose=verbose)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What is read, and where the new bundle goes."""
+
+    bundle: Path | None
+    data: Path
+    out: Path
+    vertebrae: Path | None
+    real: Path | None
 
 
 def _recalibrate(
-    places: tuple[Path | None, Path, Path],
+    places: _Places,
     chosen: tuple[Path | None, str],
     shares: tuple[tuple[float | None, float | None], tuple[float | None, float | None]],
+    version: str | None,
     threads: int | None,
 ) -> "ExitCode":
     from cspine.cli.evaluate_studies import known_of
@@ -81,23 +110,31 @@ def _recalibrate(
     from cspine.domain import BundleError
     from cspine.evaluation import read_triage
     from cspine.pipeline import Analyzer
-    from cspine.workflow import recalibrated, score_site
+    from cspine.workflow import recalibrated, score_site, unbroken_studies, volumes_below, with_vertebrae
 
-    folder, data, out = places
-    if out.exists():
-        raise BundleError(f"{out}: exists already; choose another folder or remove it first")
-    bundle = _load(folder)
-    known = known_of(data, *chosen)
-    analyzer = Analyzer(bundle, threads=threads or default_threads())
-    with progress_bar(shown=True) as bar:
+    if places.out.exists():
+        raise BundleError(f"{places.out}: exists already; choose another folder or remove it first")
+    known = known_of(places.data, *chosen)
+    with TemporaryDirectory() as scratch, progress_bar(shown=True) as bar:
+        bundle = _load(places.bundle)
+        if places.vertebrae is not None:
+            bundle = with_vertebrae(bundle, _load(places.vertebrae), Path(scratch) / "bundle")
+        analyzer = Analyzer(bundle, threads=threads or default_threads())
         site = score_site(known, analyzer, bar)
-    for uid, reason in site.left_out.items():
-        typer.echo(printable(f"{uid}: left out, {reason}"))
-    old = read_triage(bundle.manifest.calibration)
-    errors = [
-        _errors(given, rule.errors) for given, rule in zip(shares, (old.level_rules[0], old.study_rule), strict=True)
-    ]
-    made = recalibrated(bundle, site, data.resolve().name, (errors[0], errors[1]), out)
+        unbroken = []
+        if places.real is not None:
+            bar("scans without a fracture", 1.0)
+            unbroken = unbroken_studies(analyzer, (volume for _, volume in volumes_below(places.real)))
+        for uid, reason in site.left_out.items():
+            typer.echo(printable(f"{uid}: left out, {reason}"))
+        old = read_triage(bundle.manifest.calibration)
+        errors = [
+            _errors(given, rule.errors)
+            for given, rule in zip(shares, (old.level_rules[0], old.study_rule), strict=True)
+        ]
+        name = places.data.resolve().name
+        chosen_by = (errors[0], errors[1])
+        made = recalibrated(bundle, site, name, chosen_by, places.out, unbroken=unbroken, version=version)
     studies, vertebrae = site.fractured
     typer.echo(
         printable(f"{len(site.scored)} studies, {studies} fractured, {vertebrae} fractured vertebrae with a score")

@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from cspine.domain import CERVICAL, BundleIncompatible
+from cspine.domain import BundleIncompatible
 from cspine.evaluation import ErrorLevels
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, SecondLookSpec
@@ -24,8 +23,17 @@ from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
 from cspine.training.recipe_file import keep_recipe
-from cspine.training.vertebrae import begin_from, volumes_below
-from cspine.workflow import EvaluationPlan, Tuned, TunedStudy, judged_study, make_evaluation_cases, study_of, tune
+from cspine.training.vertebrae import begin_from
+from cspine.workflow import (
+    EvaluationPlan,
+    Tuned,
+    make_evaluation_cases,
+    spared_words,
+    study_of,
+    tune,
+    unbroken_studies,
+    volumes_below,
+)
 
 Say = Callable[[str], None]
 CARD = """# {name} {version}
@@ -265,22 +273,12 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, real: Path | None, say: S
             if study is not None:
                 studies.append(study)
             say(f"tuning: {len(studies)} studies")
-    whole = [] if real is None else _whole(analyzer, real)
+    whole = [] if real is None else unbroken_studies(analyzer, (volume for _, volume in volumes_below(real)))
     if real is not None:
         say(f"tuning: {len(whole)} real scans without a fracture")
-    chosen_on = recipe.chosen_on + (
-        f"; limits of rule-in raised until none of {len(whole)} real scans without a reported fracture is called"
-        if whole
-        else ""
-    )
+    chosen_on = recipe.chosen_on + spared_words(len(whole))
     errors = recipe.level_errors, recipe.study_errors
     return tune(studies, recipe.localize, chosen_on, errors, unbroken=whole)
-
-
-def _whole(analyzer: Analyzer, real: Path) -> list[TunedStudy]:
-    nothing = np.zeros(1 + len(CERVICAL), dtype=int)
-    answers = (judged_study(analyzer, volume, nothing, {}) for _, volume in volumes_below(real))
-    return [study for study in answers if study is not None]
 
 
 def train_phases(

@@ -5,7 +5,7 @@ stopped.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,10 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cspine.domain import CspineError, Volume
 from cspine.models import ModelBundle, load_bundle
 from cspine.pipeline import Analyzer, PipelineSpec
-from cspine.stores import open_source
 from cspine.training.devices import ANYWHERE, Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit
@@ -28,6 +26,7 @@ from cspine.training.recipe_file import keep_recipe
 from cspine.training.tissue_cases import list_cases
 from cspine.training.vertebra_tasks import CoarseTask, RefineTask
 from cspine.training.warm_start import start_from
+from cspine.workflow import volumes_below
 
 Say = Callable[[str], None]
 START_SAMPLES = 6
@@ -197,19 +196,6 @@ def _pseudo_labels(recipe: VertebraRecipe, bundle: ModelBundle, real: Path, out:
     kept = tuple(out / name for name in json.loads(done.read_text()))
     say(f"{len(kept)} real scans with consistent pseudo-labels")
     return kept
-
-
-def volumes_below(root: Path) -> Iterable[tuple[str, Volume]]:
-    """Yield every readable scan below a folder of NIfTI files, except those of odd patient numbers."""
-    for path in sorted(root.glob("*.nii.gz")):
-        name = path.name.removesuffix(".nii.gz")
-        digits = "".join(c for c in name if c.isdigit())
-        if digits and int(digits) % 2:
-            continue
-        try:
-            yield name, open_source(path).studies()[0].load().volume
-        except CspineError:
-            continue
 
 
 def _bundle(recipe: VertebraRecipe, folder: Path, networks: tuple[nn.Module, nn.Module], adapted: int) -> ModelBundle:

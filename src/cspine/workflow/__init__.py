@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
     from cspine.workflow.incoming import Incoming
     from cspine.workflow.merge import with_series_flags
-    from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
+    from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site, with_vertebrae
     from cspine.workflow.run import Done, Failed, attempt
     from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
-    from cspine.workflow.tuning import Tuned, TunedStudy, judged_study, study_of, tune
+    from cspine.workflow.tuning import (
+        Tuned,
+        TunedStudy,
+        judged_study,
+        spared_words,
+        study_of,
+        tune,
+        unbroken_studies,
+        volumes_below,
+    )
 
 __all__ = [
     "DICOM_GROUP",
@@ -72,12 +81,16 @@ __all__ = [
     "score_site",
     "send_folder",
     "send_results",
+    "spared_words",
     "stated_errors",
     "study_of",
     "summaries",
     "tune",
     "tuning_priors",
+    "unbroken_studies",
+    "volumes_below",
     "with_series_flags",
+    "with_vertebrae",
     "write_evaluation",
 ]
 
@@ -100,9 +113,18 @@ _LATE = {
     "evaluation": ("EvaluationPlan", "make_evaluation_cases", "score_cases", "summaries"),
     "incoming": ("Incoming",),
     "merge": ("with_series_flags",),
-    "recalibration": ("SiteStudies", "recalibrated", "score_site"),
+    "recalibration": ("SiteStudies", "recalibrated", "score_site", "with_vertebrae"),
     "run": ("Done", "Failed", "attempt"),
     "studies": ("StudyOutcome", "Wish", "run_opened", "run_source", "run_studies"),
-    "tuning": ("Tuned", "TunedStudy", "judged_study", "study_of", "tune"),
+    "tuning": (
+        "Tuned",
+        "TunedStudy",
+        "judged_study",
+        "spared_words",
+        "study_of",
+        "tune",
+        "unbroken_studies",
+        "volumes_below",
+    ),
 }
 __getattr__ = _late_names(__name__, _LATE)

@@ -18,8 +18,9 @@ from cspine.models import ManifestParts, ModelBundle, write_bundle
 from cspine.pipeline import Analyzer, PipelineSpec
 from cspine.stores import open_source
 from cspine.workflow.case import Progress, no_progress
-from cspine.workflow.tuning import TunedStudy, judged_study, tune
+from cspine.workflow.tuning import TunedStudy, judged_study, spared_words, tune
 
+VERTEBRA_GRAPHS = ("coarse", "refine")
 MAPPED = 60
 """Studies with boxes whose maps are kept, to choose the operating point on; a map takes some 10 MB of memory."""
 CARD = """
@@ -79,8 +80,54 @@ def score_site(known: Sequence[KnownStudy], analyzer: Analyzer, progress: Progre
     return SiteStudies(scored, left)
 
 
+def with_vertebrae(bundle: ModelBundle, vertebrae: ModelBundle, out: Path) -> ModelBundle:
+    """Write a bundle with the vertebra networks of another one, to be calibrated again before it is used.
+
+    Raises
+    ------
+    BundleIncompatible
+        Their networks or what surrounds these do not fit together.
+    BundleError
+        The folder exists.
+    """
+    old, new = bundle.manifest, vertebrae.manifest
+    before, after = PipelineSpec.from_manifest(old.preprocess), PipelineSpec.from_manifest(new.preprocess)
+    if old.labels["seg"] != new.labels["seg"] or old.labels["heat"] != new.labels["heat"]:
+        raise BundleIncompatible(f"bundles {bundle.short_id} and {vertebrae.short_id} name other vertebrae")
+    if before.intensity != after.intensity:
+        raise BundleIncompatible(
+            f"the vertebra networks of bundle {vertebrae.short_id} see other gray values than the fracture stage of "
+            f"{bundle.short_id} does"
+        )
+    spec = replace(before, coarse=after.coarse, decode=after.decode, refine=after.refine)
+    graphs = {n: (vertebrae if n in VERTEBRA_GRAPHS else bundle).graph_bytes(n) for n in old.graphs}
+    parts = ManifestParts(
+        name=old.name,
+        version=old.version,
+        created_by=f"cspine {__version__}",
+        precision=old.precision,
+        labels=dict(old.labels),
+        preprocess=spec.to_manifest(),
+        parity={**old.parity, **{n: new.parity[n] for n in VERTEBRA_GRAPHS}},
+        calibration=dict(old.calibration),
+        thresholds=dict(old.thresholds),
+        training={
+            **old.training,
+            "vertebrae": {"bundle": vertebrae.id, **dict(new.training.get("vertebrae", new.training))},
+        },
+    )
+    return write_bundle(out, parts, graphs, bundle.card())
+
+
 def recalibrated(
-    bundle: ModelBundle, site: SiteStudies, name: str, errors: tuple[ErrorLevels | None, ErrorLevels | None], out: Path
+    bundle: ModelBundle,
+    site: SiteStudies,
+    name: str,
+    errors: tuple[ErrorLevels | None, ErrorLevels | None],
+    out: Path,
+    *,
+    unbroken: Sequence[TunedStudy] = (),
+    version: str | None = None,
 ) -> ModelBundle:
     """Write the bundle with the numbers of a site's studies.
 
@@ -90,6 +137,10 @@ def recalibrated(
         Of the studies, as documents will give it.
     errors
         Accepted shares of wrong answers, of vertebrae and of studies; ``None`` keeps those of the bundle.
+    unbroken
+        Other scans without a fracture: limits of rule-in are raised until none of them is ruled in.
+    version
+        Of the new bundle; by default that of the old one.
 
     Raises
     ------
@@ -108,13 +159,14 @@ def recalibrated(
     levels = errors[0] or before.level_rules[0].errors
     studies = errors[1] or before.study_rule.errors
     _check_enough(site, levels, studies)
-    chosen_on = f"{len(site.scored)} studies of {name}"
-    tuned = tune(tuple(site.scored.values()), spec.localize, chosen_on, (levels, studies))
+    chosen_on = f"{len(site.scored)} studies of {name}" + spared_words(len(unbroken))
+    scored = tuple(site.scored.values())
+    tuned = tune(scored, spec.localize, chosen_on, (levels, studies), unbroken=unbroken)
     boxed = any(study.boxes for study in site.scored.values())
     point = tuned.point if boxed else float(old.thresholds["map"])
     parts = ManifestParts(
         name=old.name,
-        version=old.version,
+        version=version or old.version,
         created_by=f"cspine {__version__}",
         precision=old.precision,
         labels=dict(old.labels),
@@ -168,4 +220,4 @@ def _check_enough(site: SiteStudies, levels: ErrorLevels, studies: ErrorLevels) 
             )
 
 
-__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site", "without_map"]
+__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site", "with_vertebrae", "without_map"]

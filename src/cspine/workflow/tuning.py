@@ -1,14 +1,16 @@
 """Calibration, thresholds and operating point of a fracture stage, on phantom studies that run through the pipeline."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from cspine.domain import CERVICAL, OutOfScope, Vertebra, Volume, WorldBox
+from cspine.domain import CERVICAL, CspineError, OutOfScope, Vertebra, Volume, WorldBox
 from cspine.evaluation import ErrorLevels, Triage, fit_triage
 from cspine.phantom import Case
 from cspine.pipeline import Analyzer, JudgedVertebra, LocalizeSpec, paint_labels, places_of
+from cspine.stores import open_source
 
 MAP_POINTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
@@ -81,6 +83,33 @@ def judged_study(
     return TunedStudy(labels, logits, tuple(judged), boxes)
 
 
+def volumes_below(root: Path) -> Iterator[tuple[str, Volume]]:
+    """Yield every readable scan below a folder of NIfTI files, except those of odd patient numbers."""
+    for path in sorted(root.glob("*.nii.gz")):
+        name = path.name.removesuffix(".nii.gz")
+        digits = "".join(c for c in name if c.isdigit())
+        if digits and int(digits) % 2:
+            continue
+        try:
+            yield name, open_source(path).studies()[0].load().volume
+        except CspineError:
+            continue
+
+
+def unbroken_studies(analyzer: Analyzer, volumes: Iterable[Volume]) -> list[TunedStudy]:
+    """Run the pipeline on scans without a fracture; refused ones are left out, and maps are not kept."""
+    nothing = np.zeros(1 + len(CERVICAL), dtype=int)
+    answers = (judged_study(analyzer, volume, nothing, {}) for volume in volumes)
+    return [replace(study, judged=(), boxes=None) for study in answers if study is not None]
+
+
+def spared_words(count: int) -> str:
+    """Return what documents say of the scans without a fracture that limits of rule-in were raised for."""
+    if not count:
+        return ""
+    return f"; limits of rule-in raised until none of {count} real scans without a reported fracture is called"
+
+
 def tune(
     studies: Iterable[TunedStudy],
     localize: LocalizeSpec,
@@ -134,4 +163,14 @@ def _inside(point_lps_mm: tuple[float, float, float], box: WorldBox) -> bool:
     return all(low <= p <= high for low, p, high in spans)
 
 
-__all__ = ["MAP_POINTS", "Tuned", "TunedStudy", "judged_study", "study_of", "tune"]
+__all__ = [
+    "MAP_POINTS",
+    "Tuned",
+    "TunedStudy",
+    "judged_study",
+    "spared_words",
+    "study_of",
+    "tune",
+    "unbroken_studies",
+    "volumes_below",
+]
