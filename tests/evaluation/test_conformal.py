@@ -77,3 +77,11 @@ def test_an_impossible_level_or_label_is_refused():
         ErrorLevels(miss=0)
     with pytest.raises(ValueError, match="labels must be 0 or 1"):
         fit_rule(np.zeros(2), np.array([0, 3]))
+
+
+def test_a_score_that_differs_from_a_limit_in_its_last_digits_does_not_pass_it():
+    """The limit of one tuning study that is added up alone: in another order than when the limit was read off."""
+    rule = ConformalRule(12.65, -11.96029153392498, ErrorLevels(0.3, 0.3), 4, 4)
+    assert rule.decide(-11.960291533924977) is Decision.RULE_OUT
+    assert rule.decide(12.65 - 1e-14) is Decision.RULE_IN
+    assert rule.decide(-11.96) is Decision.UNCERTAIN

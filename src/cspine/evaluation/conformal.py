@@ -14,6 +14,10 @@ import numpy as np
 from cspine.domain import Decision
 
 
+TIE = 1e-9
+"""A score this near a limit is at the limit: the same score, added up in another order, differs by as much."""
+
+
 @dataclass(frozen=True)
 class ErrorLevels:
     """Shares of wrong answers that are accepted.
@@ -59,8 +63,8 @@ class ConformalRule:
         """Return the decision about one score; NaN is "not assessed". A score too odd for either class is uncertain."""
         if np.isnan(score):
             return Decision.NOT_ASSESSED
-        low = self.rule_out_below is not None and score < self.rule_out_below
-        high = self.rule_in_above is not None and score > self.rule_in_above
+        low = self.rule_out_below is not None and score < self.rule_out_below - TIE
+        high = self.rule_in_above is not None and score > self.rule_in_above + TIE
         if low == high:
             return Decision.UNCERTAIN
         return Decision.RULE_OUT if low else Decision.RULE_IN
