@@ -58,12 +58,16 @@ def test_other_vertebra_networks_and_scans_without_a_fracture_go_into_the_new_bu
     broken = coded_study(51, broken=True).volume
     for number in (1, 2):  # the odd one is left for tests
         (real / f"pt_{number}.nii.gz").write_bytes(nifti_bytes(broken.grid, broken.hu))
-    more = ("--vertebrae", vertebrae.folder, "--real", real, "--version", "7")
+    looks = ("--mirrored", "--second-look", "c1,C7")
+    more = ("--vertebrae", vertebrae.folder, "--real", real, "--version", "7", *looks)
     said = recalibrate(tmp_path, bundle.folder, site, *LOOSE, *more)
     assert said.code == 0, said.err
     made = load_bundle(tmp_path / "made")
     assert (made.manifest.name, made.manifest.version) == ("coded", "7")
-    assert PipelineSpec.from_manifest(made.manifest.preprocess).decode == decode
+    spec = PipelineSpec.from_manifest(made.manifest.preprocess)
+    assert (spec.decode, spec.second_look.levels) == (decode, ("C1", "C7"))
+    assert spec.fracture is not None
+    assert spec.fracture.mirrored
     assert made.manifest.training["vertebrae"]["bundle"] == vertebrae.id
     assert "raised until none of 1 real scans without a reported fracture is called" in made.card()
     # The even scan, which is broken, was said to be whole: what looks like it is not ruled in any more.

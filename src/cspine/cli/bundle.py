@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cspine.cli import options
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Json, Threads, Verbose, default_threads
 
@@ -67,6 +68,10 @@ def recalibrate(
             help="Whole necks (NIfTI, even numbers): limits of rule-in are raised until none is called.",
         ),
     ] = None,
+    mirrored: Annotated[
+        bool | None, typer.Option("--mirrored/--not-mirrored", help="Fracture networks also answer for mirrored crops.")
+    ] = None,
+    second_look: options.SecondLook = None,
     version: Annotated[str | None, typer.Option("--version", help="Of the new bundle; default: as before.")] = None,
     level_miss: Annotated[
         float | None, _share("--level-miss", "Of fractured vertebrae ruled out; default: as in the bundle.")
@@ -82,26 +87,28 @@ def recalibrate(
     Measure the new bundle on other studies: cspine evaluate DIR --data ROOT.
     """
     shares = ((level_miss, level_alarm), (study_miss, study_alarm))
-    places = _Places(bundle, data, out, vertebrae, real)
-    run_command(lambda: _recalibrate(places, (split, part), shares, version, threads), verbose=verbose)
+    wish = _Wish(bundle, data, out, vertebrae, real, mirrored, second_look, version)
+    run_command(lambda: _recalibrate(wish, (split, part), shares, threads), verbose=verbose)
 
 
 @dataclass(frozen=True)
-class _Places:
-    """What is read, and where the new bundle goes."""
+class _Wish:
+    """What is read, where the new bundle goes, and what it is to have otherwise."""
 
     bundle: Path | None
     data: Path
     out: Path
     vertebrae: Path | None
     real: Path | None
+    mirrored: bool | None
+    second_look: str | None
+    version: str | None
 
 
 def _recalibrate(
-    places: _Places,
+    wish: _Wish,
     chosen: tuple[Path | None, str],
     shares: tuple[tuple[float | None, float | None], tuple[float | None, float | None]],
-    version: str | None,
     threads: int | None,
 ) -> "ExitCode":
     from cspine.cli.evaluate_studies import known_of
@@ -109,22 +116,25 @@ def _recalibrate(
     from cspine.cli.terminal import progress_bar
     from cspine.domain import BundleError
     from cspine.evaluation import read_triage
-    from cspine.pipeline import Analyzer
-    from cspine.workflow import recalibrated, score_site, unbroken_studies, volumes_below, with_vertebrae
+    from cspine.pipeline import Analyzer, SecondLookSpec
+    from cspine.workflow import Variant, recalibrated, score_site, unbroken_studies, variant_of, volumes_below
 
-    if places.out.exists():
-        raise BundleError(f"{places.out}: exists already; choose another folder or remove it first")
-    known = known_of(places.data, *chosen)
+    if wish.out.exists():
+        raise BundleError(f"{wish.out}: exists already; choose another folder or remove it first")
+    known = known_of(wish.data, *chosen)
     with TemporaryDirectory() as scratch, progress_bar(shown=True) as bar:
-        bundle = _load(places.bundle)
-        if places.vertebrae is not None:
-            bundle = with_vertebrae(bundle, _load(places.vertebrae), Path(scratch) / "bundle")
+        bundle = _load(wish.bundle)
+        vertebrae = None if wish.vertebrae is None else _load(wish.vertebrae)
+        second = None if wish.second_look is None else SecondLookSpec(options.level_names(wish.second_look))
+        variant = Variant(vertebrae, wish.mirrored, second)
+        if variant.is_other:
+            bundle = variant_of(bundle, variant, Path(scratch) / "bundle")
         analyzer = Analyzer(bundle, threads=threads or default_threads())
         site = score_site(known, analyzer, bar)
         unbroken = []
-        if places.real is not None:
+        if wish.real is not None:
             bar("scans without a fracture", 1.0)
-            unbroken = unbroken_studies(analyzer, (volume for _, volume in volumes_below(places.real)))
+            unbroken = unbroken_studies(analyzer, (volume for _, volume in volumes_below(wish.real)))
         for uid, reason in site.left_out.items():
             typer.echo(printable(f"{uid}: left out, {reason}"))
         old = read_triage(bundle.manifest.calibration)
@@ -132,13 +142,11 @@ def _recalibrate(
             _errors(given, rule.errors)
             for given, rule in zip(shares, (old.level_rules[0], old.study_rule), strict=True)
         ]
-        name = places.data.resolve().name
+        name = wish.data.resolve().name
         chosen_by = (errors[0], errors[1])
-        made = recalibrated(bundle, site, name, chosen_by, places.out, unbroken=unbroken, version=version)
-    studies, vertebrae = site.fractured
-    typer.echo(
-        printable(f"{len(site.scored)} studies, {studies} fractured, {vertebrae} fractured vertebrae with a score")
-    )
+        made = recalibrated(bundle, site, name, chosen_by, wish.out, unbroken=unbroken, version=wish.version)
+    broken, levels = site.fractured
+    typer.echo(printable(f"{len(site.scored)} studies, {broken} fractured, {levels} fractured vertebrae with a score"))
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; measure it on other studies"))
     return ExitCode.DONE
 

@@ -49,3 +49,27 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux; a container often allows fewer than the machine has
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+SecondLook = Annotated[
+    str | None,
+    typer.Option("--second-look", metavar="LEVELS", help="Judge these (C1,C2,C7) from three samplings of the scan."),
+]
+
+
+def level_names(text: str) -> tuple[str, ...]:
+    """Return names of cervical vertebrae that are written with commas.
+
+    Raises
+    ------
+    ConfigError
+        One is no such name.
+    """
+    from cspine.domain import CERVICAL, ConfigError
+
+    names = tuple(part.strip().upper() for part in text.split(",") if part.strip())
+    known = [v.name for v in CERVICAL]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--second-look {text}: {name!r} is none of {', '.join(known)}")
+    return names

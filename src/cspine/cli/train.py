@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cspine.cli import options
 from cspine.cli.guard import printable, run_command
 from cspine.cli.options import Verbose
 from cspine.cli.recipes import add_trainings
@@ -160,18 +161,6 @@ def _place(numbers: tuple[str, str]) -> "Place":
     return Place(*numbers).checked()
 
 
-def _levels(text: str) -> tuple[str, ...]:
-    """Return names of cervical vertebrae that are written with commas."""
-    from cspine.domain import CERVICAL, ConfigError
-
-    names = tuple(part.strip().upper() for part in text.split(",") if part.strip())
-    known = [v.name for v in CERVICAL]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"--second-look {text}: {name!r} is none of {', '.join(known)}")
-    return names
-
-
 def _need_training() -> None:
     from cspine.domain import ConfigError
 
@@ -203,12 +192,7 @@ def fractures(
     mirrored: Annotated[
         bool, typer.Option("--mirrored", help="Each also answers for the mirrored crop; twice the time.")
     ] = False,
-    second_look: Annotated[
-        str | None,
-        typer.Option(
-            "--second-look", metavar="LEVELS", help="Judge these (C1,C2,C7) from three samplings of the scan."
-        ),
-    ] = None,
+    second_look: options.SecondLook = None,
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the fracture network of this bundle.")
     ] = None,
@@ -245,7 +229,7 @@ def _fractures(
     run, bundle, start, real = places
     recipe = FractureRecipe() if start is None else continued_fractures()
     recipe = replace(recipe, members=sizes["members"] or 1, mirrored=looks[0])
-    recipe = replace(recipe, second_look=SecondLookSpec(_levels(looks[1])))
+    recipe = replace(recipe, second_look=SecondLookSpec(options.level_names(looks[1])))
     cases = recipe.cases
     crops = replace(cases.crops, anatomies=(*cases.crops.anatomies, *(str(folder) for folder in meshes)))
     cases = replace(cases, crops=crops, workers=hardware[0], persons=sizes["persons"] or cases.persons)

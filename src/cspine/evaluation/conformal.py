@@ -13,7 +13,6 @@ import numpy as np
 
 from cspine.domain import Decision
 
-
 TIE = 1e-9
 """A score this near a limit is at the limit: the same score, added up in another order, differs by as much."""
 

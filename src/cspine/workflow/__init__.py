@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
     from cspine.workflow.incoming import Incoming
     from cspine.workflow.merge import with_series_flags
-    from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site, with_vertebrae
+    from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
     from cspine.workflow.run import Done, Failed, attempt
     from cspine.workflow.studies import StudyOutcome, Wish, run_opened, run_source, run_studies
     from cspine.workflow.tuning import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         unbroken_studies,
         volumes_below,
     )
+    from cspine.workflow.variant import Variant, variant_of
 
 __all__ = [
     "DICOM_GROUP",
@@ -59,6 +60,7 @@ __all__ = [
     "Tuned",
     "TunedStudy",
     "UnderTest",
+    "Variant",
     "Wish",
     "answered_by_bundle",
     "answered_by_findings",
@@ -88,9 +90,9 @@ __all__ = [
     "tune",
     "tuning_priors",
     "unbroken_studies",
+    "variant_of",
     "volumes_below",
     "with_series_flags",
-    "with_vertebrae",
     "write_evaluation",
 ]
 
@@ -113,7 +115,7 @@ _LATE = {
     "evaluation": ("EvaluationPlan", "make_evaluation_cases", "score_cases", "summaries"),
     "incoming": ("Incoming",),
     "merge": ("with_series_flags",),
-    "recalibration": ("SiteStudies", "recalibrated", "score_site", "with_vertebrae"),
+    "recalibration": ("SiteStudies", "recalibrated", "score_site"),
     "run": ("Done", "Failed", "attempt"),
     "studies": ("StudyOutcome", "Wish", "run_opened", "run_source", "run_studies"),
     "tuning": (
@@ -126,5 +128,6 @@ _LATE = {
         "unbroken_studies",
         "volumes_below",
     ),
+    "variant": ("Variant", "variant_of"),
 }
 __getattr__ = _late_names(__name__, _LATE)

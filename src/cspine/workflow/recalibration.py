@@ -20,7 +20,6 @@ from cspine.stores import open_source
 from cspine.workflow.case import Progress, no_progress
 from cspine.workflow.tuning import TunedStudy, judged_study, spared_words, tune
 
-VERTEBRA_GRAPHS = ("coarse", "refine")
 MAPPED = 60
 """Studies with boxes whose maps are kept, to choose the operating point on; a map takes some 10 MB of memory."""
 CARD = """
@@ -78,45 +77,6 @@ def score_site(known: Sequence[KnownStudy], analyzer: Analyzer, progress: Progre
         mapped += keep
         scored[study.files.uid] = found if keep else without_map(found)
     return SiteStudies(scored, left)
-
-
-def with_vertebrae(bundle: ModelBundle, vertebrae: ModelBundle, out: Path) -> ModelBundle:
-    """Write a bundle with the vertebra networks of another one, to be calibrated again before it is used.
-
-    Raises
-    ------
-    BundleIncompatible
-        Their networks or what surrounds these do not fit together.
-    BundleError
-        The folder exists.
-    """
-    old, new = bundle.manifest, vertebrae.manifest
-    before, after = PipelineSpec.from_manifest(old.preprocess), PipelineSpec.from_manifest(new.preprocess)
-    if old.labels["seg"] != new.labels["seg"] or old.labels["heat"] != new.labels["heat"]:
-        raise BundleIncompatible(f"bundles {bundle.short_id} and {vertebrae.short_id} name other vertebrae")
-    if before.intensity != after.intensity:
-        raise BundleIncompatible(
-            f"the vertebra networks of bundle {vertebrae.short_id} see other gray values than the fracture stage of "
-            f"{bundle.short_id} does"
-        )
-    spec = replace(before, coarse=after.coarse, decode=after.decode, refine=after.refine)
-    graphs = {n: (vertebrae if n in VERTEBRA_GRAPHS else bundle).graph_bytes(n) for n in old.graphs}
-    parts = ManifestParts(
-        name=old.name,
-        version=old.version,
-        created_by=f"cspine {__version__}",
-        precision=old.precision,
-        labels=dict(old.labels),
-        preprocess=spec.to_manifest(),
-        parity={**old.parity, **{n: new.parity[n] for n in VERTEBRA_GRAPHS}},
-        calibration=dict(old.calibration),
-        thresholds=dict(old.thresholds),
-        training={
-            **old.training,
-            "vertebrae": {"bundle": vertebrae.id, **dict(new.training.get("vertebrae", new.training))},
-        },
-    )
-    return write_bundle(out, parts, graphs, bundle.card())
 
 
 def recalibrated(
@@ -220,4 +180,4 @@ def _check_enough(site: SiteStudies, levels: ErrorLevels, studies: ErrorLevels) 
             )
 
 
-__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site", "with_vertebrae", "without_map"]
+__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site", "without_map"]
