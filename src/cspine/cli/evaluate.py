@@ -78,31 +78,45 @@ def vertebrae(
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many phantoms.")] = 100,
     seed: Annotated[int, typer.Option("--seed", help="Other seeds make other phantoms.")] = 77,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 3,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="ROOT",
+            readable=False,
+            help="Phantoms with masks, as `phantom make --layout rsna` writes them; instead of making some.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write every score as CSV.")] = None,
     threads: Threads = None,
     verbose: Verbose = False,
 ) -> None:
     """Name, center and outline vertebrae of PHANTOMS and print the figures."""
     options = {"anatomy": anatomy, "family": family, "cases": cases, "seed": seed, "workers": workers}
-    run_command(lambda: _vertebrae(bundle, options, threads, out), verbose=verbose)
+    run_command(lambda: _vertebrae(bundle, options, data, threads, out), verbose=verbose)
 
 
-def _vertebrae(bundle: Path | None, options: dict[str, object], threads: int | None, out: Path | None) -> "ExitCode":
+def _vertebrae(
+    bundle: Path | None, options: dict[str, object], data: Path | None, threads: int | None, out: Path | None
+) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
     from cspine.models import default_bundle_path, load_bundle
     from cspine.pipeline import Analyzer
-    from cspine.workflow import EvaluationPlan, make_evaluation_cases, score_cases, summaries
+    from cspine.workflow import EvaluationPlan, make_evaluation_cases, score_cases, score_stored, summaries
 
     plan = EvaluationPlan(**options)  # type: ignore[arg-type]  # names and kinds are those of the options above
     loaded = load_bundle(bundle or default_bundle_path())
     analyzer = Analyzer(loaded, threads=threads or default_threads())
 
     def report(score: "CaseScore", done: int) -> None:
-        typer.echo(printable(f"{done}/{plan.cases} {score.group}: {'right' if score.right else 'WRONG'}"), err=True)
+        typer.echo(printable(f"{done} {score.group}: {'right' if score.right else 'WRONG'}"), err=True)
 
-    scores = score_cases(analyzer, make_evaluation_cases(plan), report)
-    name = Path(plan.anatomy).name
-    typer.echo(f"PHANTOM figures: anatomy {name}, family {plan.family}, seed {plan.seed}, bundle {loaded.short_id}")
+    if data is None:
+        scores = score_cases(analyzer, make_evaluation_cases(plan), report)
+        made = f"anatomy {Path(plan.anatomy).name}, family {plan.family}, seed {plan.seed}"
+    else:
+        scores, made = score_stored(analyzer, data, report), f"set {data.resolve().name}"
+    typer.echo(printable(f"PHANTOM figures: {made}, {len(scores)} cases, bundle {loaded.short_id}"))
     for summary in summaries(scores):
         typer.echo(_row(summary))
     if out is not None:

@@ -78,7 +78,7 @@ if TYPE_CHECKING:
         size_named,
     )
     from cspine.datasets.phantom_studies import write_phantoms
-    from cspine.datasets.phantom_truth import phantom_header, truth_document
+    from cspine.datasets.phantom_truth import phantom_header, read_stored_vertebrae, truth_document
     from cspine.datasets.prepare import (
         PARTS,
         PreparedSet,
@@ -231,6 +231,7 @@ __all__ = [
     "read_probabilities",
     "read_readers",
     "read_split",
+    "read_stored_vertebrae",
     "read_study",
     "read_submission",
     "read_suite",
@@ -324,7 +325,7 @@ _LATE = {
         "size_named",
     ),
     "phantom_studies": ("write_phantoms",),
-    "phantom_truth": ("phantom_header", "truth_document"),
+    "phantom_truth": ("phantom_header", "read_stored_vertebrae", "truth_document"),
     "prepare": (
         "PARTS",
         "PreparePlan",

@@ -6,8 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from cspine.datasets.rsna_layout import TRUTH
 from cspine.dicom import StudyHeader
-from cspine.domain import FractureTruth, GroundTruth, MimicTruth, Vertebra, WorldBox
+from cspine.domain import FractureTruth, GroundTruth, MimicTruth, Vertebra, VertebraTruth, WorldBox
 from cspine.phantom import PhantomSpec
 
 TRUTH_SCHEMA = "1.0"
@@ -41,6 +42,24 @@ def spec_document(spec: PhantomSpec) -> dict[str, Any]:
     """Return a specification; an anatomy folder by its name only."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=_name_of))
     return values | {"anatomy": Path(spec.anatomy).name}
+
+
+def read_stored_vertebrae(root: Path, uid: str) -> tuple[str, GroundTruth] | None:
+    """Return what a study of a phantom set covers, such as ``"whole"``, and the truth about its vertebrae alone.
+
+    ``None`` where the set says nothing of how the study was made.
+    """
+    path = root / TRUTH / f"{uid}.json"
+    if not path.is_file():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.get("spec") is None:
+        return None
+    vertebrae = (
+        VertebraTruth(Vertebra[v["vertebra"]], tuple(v["center_lps_mm"]), float(v["visible_fraction"]))
+        for v in document["vertebrae"]
+    )
+    return document["spec"]["coverage"]["kind"], GroundTruth(tuple(vertebrae))
 
 
 def phantom_header(name: str, spec: PhantomSpec) -> StudyHeader:

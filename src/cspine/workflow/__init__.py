@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         tuning_priors,
         write_evaluation,
     )
-    from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, summaries
+    from cspine.workflow.evaluation import EvaluationPlan, make_evaluation_cases, score_cases, score_stored, summaries
     from cspine.workflow.incoming import Incoming
     from cspine.workflow.merge import with_series_flags
     from cspine.workflow.recalibration import SiteStudies, recalibrated, score_site
@@ -81,6 +81,7 @@ __all__ = [
     "run_studies",
     "score_cases",
     "score_site",
+    "score_stored",
     "send_folder",
     "send_results",
     "spared_words",
@@ -112,7 +113,7 @@ _LATE = {
         "tuning_priors",
         "write_evaluation",
     ),
-    "evaluation": ("EvaluationPlan", "make_evaluation_cases", "score_cases", "summaries"),
+    "evaluation": ("EvaluationPlan", "make_evaluation_cases", "score_cases", "score_stored", "summaries"),
     "incoming": ("Incoming",),
     "merge": ("with_series_flags",),
     "recalibration": ("SiteStudies", "recalibrated", "score_site"),

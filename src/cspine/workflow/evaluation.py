@@ -1,14 +1,16 @@
-"""Run an analyzer over many phantoms and score it; nothing is written to disk."""
+"""Run an analyzer over many phantoms, made on the way or stored in a set, and score it."""
 
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
-from cspine.domain import OutOfScope
+from cspine.datasets import read_known, read_stored_vertebrae, read_study
+from cspine.domain import NoImages, OutOfScope
 from cspine.evaluation import CaseScore, VertebraSummary, score_case, summarize
 from cspine.phantom import (
     PROCEDURAL,
@@ -104,6 +106,35 @@ def score_cases(analyzer: Analyzing, cases: Iterator[tuple[PhantomSpec, Case]], 
         except OutOfScope:
             analysis = None
         score = score_case(f"{number:04d}", spec.coverage.kind.value, case.truth, case.labels, analysis)
+        report(score, number + 1)
+        scores.append(score)
+    return scores
+
+
+def score_stored(analyzer: Analyzing, root: Path, report: Report) -> list[CaseScore]:
+    """Analyze and score the phantoms of a set in the layout of RSNA 2022 that have a mask.
+
+    Raises
+    ------
+    NoImages
+        There is none.
+    """
+    wanted = []
+    for known in read_known(root):
+        truth = read_stored_vertebrae(root, known.files.uid)
+        if truth is not None and known.files.mask is not None:
+            wanted.append((known, *truth))
+    if not wanted:
+        raise NoImages(f"{root} has no phantom with a mask; make some with cspine phantom make --layout rsna --masks 1")
+    scores = []
+    for number, (known, kind, true) in enumerate(wanted):
+        study = read_study(known.files)
+        assert study.labels is not None
+        try:
+            analysis = analyzer.analyze(study.volume, no_progress)
+        except OutOfScope:
+            analysis = None
+        score = score_case(known.files.uid, kind, true, study.labels, analysis)
         report(score, number + 1)
         scores.append(score)
     return scores
