@@ -10,7 +10,6 @@ between engines, none otherwise.
 """
 
 import argparse
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cspine.domain import Analysis, AxisOrder, Volume
+from cspine.domain import AXIS_ORDERS, Analysis, AxisOrder, Volume
 from cspine.models import ModelBundle, default_bundle_path, load_bundle
 from cspine.pipeline import Analyzer
 from cspine.stores import open_source
 
-ORIENTATIONS = [
-    AxisOrder(p, f) for p in itertools.permutations(range(3)) for f in itertools.product((False, True), repeat=3)
-]
 ENGINE_LIMIT, CENTER_LIMIT_MM = 0.01, 1e-3
 COLUMNS = ("scan", "changed", "analyses", "Δp vertebra", "Δp study", "Δ center mm", "decisions", "voxels")
 
@@ -94,7 +90,7 @@ def compared(
     other = apart(first, Analyzer(bundle, engine="onnxruntime", threads=threads).analyze(volume))
     yield "ONNX Runtime", 1, other, other.within(ENGINE_LIMIT, 1.0)
     worst = Apart(0.0, 0.0, 0.0, 0, 0)
-    chosen = ORIENTATIONS[:orientations]
+    chosen = AXIS_ORDERS[:orientations]
     for axes in chosen:
         turned = Volume(volume.grid.reordered(axes), axes.apply(volume.hu))
         worst = worst.worst(apart(first, analyzer.analyze(turned), axes))
@@ -106,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scans", metavar="SCAN", type=Path, nargs="+")
     parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--orientations", type=int, default=len(ORIENTATIONS))
+    parser.add_argument("--orientations", type=int, default=len(AXIS_ORDERS))
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     bundle = load_bundle(options.bundle or default_bundle_path())

@@ -1,4 +1,4 @@
-"""`cspine evaluate vertebrae`: stored phantoms are named, centered and outlined, and set beside what is true of them."""
+"""`cspine evaluate vertebrae`: stored phantoms are named, centered and outlined, and compared with the truth."""
 
 import csv
 

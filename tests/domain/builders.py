@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from cspine.domain import AxisOrder, Grid
+from cspine.domain import Grid
 
 # All 48 ways to lay the three axes along the patient's: six permutations, eight flips, mirror images included.
 ORIENTATIONS = [
@@ -14,12 +14,6 @@ ORIENTATIONS = [
     for order in permutations(range(3))
     for signs in product((1, -1), repeat=3)
 ]
-AXIS_ORDERS = [
-    AxisOrder((order[0], order[1], order[2]), (bool(flips[0]), bool(flips[1]), bool(flips[2])))
-    for order in permutations(range(3))
-    for flips in product((0, 1), repeat=3)
-]
-
 spacings_mm = st.tuples(*[st.floats(0.2, 5.0) for _ in range(3)])
 origins_lps_mm = st.tuples(*[st.floats(-500.0, 500.0) for _ in range(3)])
 shapes = st.tuples(*[st.integers(2, 12) for _ in range(3)])

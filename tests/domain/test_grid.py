@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cspine.domain import CANONICAL_DIRECTIONS, AxisOrder, Box, Grid
-from tests.domain.builders import AXIS_ORDERS, ORIENTATIONS, all_indices, grids, origins_lps_mm, spacings_mm
+from cspine.domain import AXIS_ORDERS, CANONICAL_DIRECTIONS, AxisOrder, Box, Grid
+from tests.domain.builders import ORIENTATIONS, all_indices, grids, origins_lps_mm, spacings_mm
 
 WORLD_LIMIT_MM = 1e-6
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cspine.domain import AxisOrder, Grid, resample, resample_labels
-from tests.domain.builders import AXIS_ORDERS, all_indices, blob, centroid_lps_mm, grids, ramp, rotations
+from cspine.domain import AXIS_ORDERS, AxisOrder, Grid, resample, resample_labels
+from tests.domain.builders import all_indices, blob, centroid_lps_mm, grids, ramp, rotations
 
 FILL = -1024.0
 

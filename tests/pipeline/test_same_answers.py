@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cspine.domain import Decision
+from cspine.domain import AXIS_ORDERS, Decision
 from cspine.models import ModelBundle
 from cspine.pipeline import Analyzer
 from tests.models.coded import coded_case
-from tools.same_answers import ORIENTATIONS, Apart, apart, compared
+from tools.same_answers import Apart, apart, compared
 
 
 @pytest.mark.slow
@@ -19,7 +19,7 @@ def test_every_comparison_is_made_and_a_turned_scan_has_the_same_answer(bundle: 
     assert rows["nothing"] == (1, Apart(0.0, 0.0, 0.0, 0, 0), True)
     count, far, fine = rows["orientation"]
     assert (count, far.decisions, far.voxels, fine) == (3, 0, 0, True)
-    assert len(set(ORIENTATIONS)) == 48
+    assert len(set(AXIS_ORDERS)) == 48
 
 
 def test_what_differs_is_counted(analyzer: Analyzer) -> None:

@@ -38,13 +38,14 @@ from cspine.domain.findings import (
     Location,
     VertebraFinding,
 )
-from cspine.domain.grid import CANONICAL_DIRECTIONS, AxisOrder, Grid
+from cspine.domain.grid import AXIS_ORDERS, CANONICAL_DIRECTIONS, AxisOrder, Grid
 from cspine.domain.resample import resample, resample_labels
 from cspine.domain.truth import FractureTruth, GroundTruth, MimicTruth, VertebraTruth
 from cspine.domain.vertebra import CERVICAL, Vertebra, level_runs
 from cspine.domain.volume import LabelMap, Volume
 
 __all__ = [
+    "AXIS_ORDERS",
     "CANONICAL_DIRECTIONS",
     "CERVICAL",
     "FINDINGS_SCHEMA",

@@ -6,6 +6,7 @@ DICOM patient coordinates (LPS, mm), the convention of highdicom. Nobody else mu
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations, product
 
 import numpy as np
 
@@ -50,6 +51,14 @@ class AxisOrder:
             start.append(shape[old] - high if flip else low)
             stop.append(shape[old] - low if flip else high)
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+AXIS_ORDERS = tuple(
+    AxisOrder((a, b, c), (x, y, z))
+    for a, b, c in permutations(range(3))
+    for x, y, z in product((False, True), repeat=3)
+)
+"""All 48 ways to lay the three axes along the patient's, mirror images included; the first changes nothing."""
 
 
 @dataclass(frozen=True, eq=False)
