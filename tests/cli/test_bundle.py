@@ -74,6 +74,9 @@ def test_other_vertebra_networks_and_scans_without_a_fracture_go_into_the_new_bu
     rule = read_triage(made.manifest.calibration).level_rules[3]
     assert rule.decide(score_of(made, coded_study(51, broken=True))) is not Decision.RULE_IN
     (tmp_path / "plain").mkdir()
+    nothing = recalibrate(tmp_path / "nothing", bundle.folder, site, *LOOSE, "--real", tmp_path / "nowhere")
+    assert nothing.code == 3
+    assert "no scan (*.nii.gz, not of an odd number)" in nothing.err
     plain = recalibrate(tmp_path / "plain", bundle.folder, site, *LOOSE)
     assert plain.code == 0, plain.err
     rule = read_triage(load_bundle(tmp_path / "plain" / "made").manifest.calibration).level_rules[3]

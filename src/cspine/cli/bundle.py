@@ -114,7 +114,7 @@ def _recalibrate(
     from cspine.cli.evaluate_studies import known_of
     from cspine.cli.exit_codes import ExitCode
     from cspine.cli.terminal import progress_bar
-    from cspine.domain import BundleError
+    from cspine.domain import BundleError, NoImages
     from cspine.evaluation import read_triage
     from cspine.pipeline import Analyzer, SecondLookSpec
     from cspine.workflow import Variant, recalibrated, score_site, unbroken_studies, variant_of, volumes_below
@@ -135,6 +135,10 @@ def _recalibrate(
         if wish.real is not None:
             bar("scans without a fracture", 1.0)
             unbroken = unbroken_studies(analyzer, (volume for _, volume in volumes_below(wish.real)))
+            if not unbroken:
+                raise NoImages(
+                    f"{wish.real}: no scan (*.nii.gz, not of an odd number) that can be read and shows a neck"
+                )
         for uid, reason in site.left_out.items():
             typer.echo(printable(f"{uid}: left out, {reason}"))
         old = read_triage(bundle.manifest.calibration)
