@@ -50,5 +50,5 @@ def test_cases_become_a_bundle_and_a_second_call_makes_nothing_anew(toy_case: Ti
 def test_the_shipped_recipes_never_take_what_only_evaluates() -> None:
     for recipe in (vertebra_recipe(), continued_recipe()):
         assert recipe.cases.anatomies == ("procedural",)
-        assert recipe.coarse.steps > 0
+        assert recipe.refine.steps > 0
         assert recipe.pipeline == PipelineSpec()
