@@ -37,6 +37,7 @@ def test_a_rejection_that_comes_before_we_wait_for_an_answer_is_told_as_one(reje
     def send_and_dawdle(acse: ACSE) -> None:
         """Let the other thread send the request, take the answer and close, as it may on a busy machine."""
         send(acse)
+        assert acse.socket is not None
         until_s = time.monotonic() + 20
         while acse.dul.to_user_queue.empty() or acse.socket._is_connected:
             assert time.monotonic() < until_s
