@@ -20,6 +20,8 @@ from typing import Any
 
 BLOCK = 1 << 16
 
+# The loop holds its tasks weakly: one whose both ends wait would be collected, and the connection with it.
+_UNDER_WAY: set[asyncio.Task[Any]] = set()
 Serve = Callable[[StreamReader, StreamWriter], Coroutine[Any, Any, None]]
 
 
@@ -58,15 +60,25 @@ async def _relay_all(pairs: Sequence[Sequence[str]]) -> None:
 
 def _passing_on(there: str) -> Serve:
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        _UNDER_WAY.add(task)
         try:
-            far_reader, far_writer = await _connect(there)
-        except OSError:  # nobody is there: the caller sees its connection end
-            await _close(writer)
-            return
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        await asyncio.gather(_close(far_writer), _close(writer))
+            await _pass_on(reader, writer, there)
+        finally:
+            _UNDER_WAY.discard(task)
 
     return serve
+
+
+async def _pass_on(reader: StreamReader, writer: StreamWriter, there: str) -> None:
+    try:
+        far_reader, far_writer = await _connect(there)
+    except OSError:  # nobody is there: the caller sees its connection end
+        await _close(writer)
+        return
+    await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+    await asyncio.gather(_close(far_writer), _close(writer))
 
 
 async def _connect(end: str) -> tuple[StreamReader, StreamWriter]:

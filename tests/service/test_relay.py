@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import subprocess
 import sys
@@ -58,6 +59,34 @@ async def _call(address, content: bytes) -> bytes:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+def test_what_is_under_way_outlives_the_garbage_collector(tmp_path: Path):
+    """The loop itself holds tasks weakly: a relay whose ends both wait would be collected with what it carries."""
+
+    async def trial() -> list[bytes]:
+        async def answer(reader, writer):
+            writer.write(await reader.read())
+            writer.close()
+            await writer.wait_closed()
+
+        async def collect() -> None:
+            while True:
+                gc.collect()
+                await asyncio.sleep(0)
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        inside = await relay(f"{tmp_path}/middle.sock", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        outside = await relay("127.0.0.1:0", f"{tmp_path}/middle.sock")
+        collector = asyncio.create_task(collect())
+        said = [await _call(outside.sockets[0].getsockname(), bytes([k]) * 1_000_000) for k in range(2)]
+        collector.cancel()
+        for one in (outside, inside, server):
+            one.close()
+            await one.wait_closed()
+        return said
+
+    assert asyncio.run(trial()) == [bytes([k]) * 1_000_000 for k in range(2)]
 
 
 def test_the_program_relays_until_it_is_ended(tmp_path: Path, repository: Path):
