@@ -132,7 +132,7 @@ def train_vertebrae(
     if real is None:
         return first
     kept = _pseudo_labels(recipe, first, real, run / "real", say)
-    if not kept:
+    if not kept or not recipe.adapt.steps:
         return _bundle(recipe, run / "bundle", (coarse, refine), adapted=0)
     task = CoarseTask(cases, real=kept)
     adapted = _stage(task, recipe.adapt, run / "adapt", say, start=coarse, place=place)
