@@ -21,8 +21,8 @@ from cspine.models import ModelBundle, load_bundle, open_session
 from cspine.pipeline import FractureSpec, IntensitySpec, PipelineSpec, fracture_channels
 from cspine.pipeline.fracture import Member, answer
 from cspine.training.fracture_cases import LABEL_BITS, CropFile, load_crops
+from tools.severities import GROUPS
 
-GROUPS = {"any": (1, 2, 3, 4, 5), "1–2": (1, 2), "3–5": (3, 4, 5), **{str(k): (k,) for k in range(1, 6)}}
 COLUMNS = ("severity", "broken", "whole", "persons", "AUC", "twins", "AUC against twins")
 
 

@@ -25,9 +25,9 @@ from cspine.phantom import FractureAge, insert_fracture, look_of, prepare_site, 
 from cspine.pipeline import Analyzer, paint_labels
 from cspine.pipeline.analyze import Located
 from cspine.stores import open_source
+from tools.severities import GROUPS
 
 TRIES = 4
-GROUPS = {"any": (1, 2, 3, 4, 5), "1–2": (1, 2), "3–5": (3, 4, 5), **{str(k): (k,) for k in range(1, 6)}}
 COLUMNS = ("severity", "broken", "whole", "AUC", "above the same unbroken")
 
 

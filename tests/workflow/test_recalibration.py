@@ -1,5 +1,6 @@
 """A site's own studies give a bundle its calibration; the networks stay."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cspine.datasets import read_known
 from cspine.domain import BundleIncompatible, ConfigError
 from cspine.evaluation import ErrorLevels, read_triage
-from cspine.models import ModelBundle, load_bundle
+from cspine.models import ModelBundle, load_bundle, write_bundle
 from cspine.pipeline import Analyzer
 from cspine.workflow import SiteStudies, recalibrated, score_site
 from tests.models.coded import coded_bundle, coded_fracture_bundle
@@ -78,3 +79,12 @@ def test_a_bundle_without_a_fracture_stage_has_nothing_to_calibrate(site: SiteSt
     plain = coded_bundle(tmp_path / "plain")
     with pytest.raises(BundleIncompatible, match="no fracture stage"):
         recalibrated(plain, site, "our site", (None, None), tmp_path / "made")
+
+
+def test_the_new_bundle_keeps_what_nobody_changed(site: SiteStudies, bundle: ModelBundle, tmp_path: Path) -> None:
+    before = replace(bundle.manifest.parts, license="CC-BY-4.0")
+    graphs = {name: bundle.graph_bytes(name) for name in bundle.manifest.graphs}
+    licensed = write_bundle(tmp_path / "licensed", before, graphs, bundle.card())
+    after = recalibrated(licensed, site, "our site", (LOOSE, LOOSE), tmp_path / "made").manifest.parts
+    same = {key: getattr(before, key) for key in ("calibration", "thresholds", "training", "created_by")}
+    assert replace(after, **same) == before

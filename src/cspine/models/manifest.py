@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -128,6 +128,11 @@ class Manifest(ManifestParts):
     def id(self) -> str:
         """SHA-256 over the canonical manifest, 64 hex digits."""
         return sha256(canonical_bytes(self._document()))
+
+    @property
+    def parts(self) -> ManifestParts:
+        """What its maker said, to be said of another bundle with changes (`dataclasses.replace`)."""
+        return ManifestParts(**{one.name: getattr(self, one.name) for one in fields(ManifestParts)})
 
     def to_bytes(self) -> bytes:
         """Return the manifest file."""

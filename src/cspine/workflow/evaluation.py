@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cspine.datasets import read_known, read_stored_vertebrae, read_study
-from cspine.domain import NoImages, OutOfScope
+from cspine.domain import Analysis, NoImages, OutOfScope, Volume
 from cspine.evaluation import CaseScore, VertebraSummary, score_case, summarize
 from cspine.phantom import (
     PROCEDURAL,
@@ -101,10 +101,7 @@ def score_cases(analyzer: Analyzing, cases: Iterator[tuple[PhantomSpec, Case]], 
     """Analyze and score cases one by one; a refused one counts as such."""
     scores = []
     for number, (spec, case) in enumerate(cases):
-        try:
-            analysis = analyzer.analyze(case.volume, no_progress)
-        except OutOfScope:
-            analysis = None
+        analysis = _analyzed(analyzer, case.volume)
         score = score_case(f"{number:04d}", spec.coverage.kind.value, case.truth, case.labels, analysis)
         report(score, number + 1)
         scores.append(score)
@@ -130,14 +127,18 @@ def score_stored(analyzer: Analyzing, root: Path, report: Report) -> list[CaseSc
     for number, (known, kind, true) in enumerate(wanted):
         study = read_study(known.files)
         assert study.labels is not None
-        try:
-            analysis = analyzer.analyze(study.volume, no_progress)
-        except OutOfScope:
-            analysis = None
-        score = score_case(known.files.uid, kind, true, study.labels, analysis)
+        score = score_case(known.files.uid, kind, true, study.labels, _analyzed(analyzer, study.volume))
         report(score, number + 1)
         scores.append(score)
     return scores
+
+
+def _analyzed(analyzer: Analyzing, volume: Volume) -> Analysis | None:
+    """Return the analysis, ``None`` of a refused volume."""
+    try:
+        return analyzer.analyze(volume, no_progress)
+    except OutOfScope:
+        return None
 
 
 def summaries(scores: list[CaseScore]) -> list[VertebraSummary]:

@@ -14,11 +14,11 @@ from cspine import __version__
 from cspine.datasets import KnownStudy, described, series_of
 from cspine.domain import CERVICAL, BundleIncompatible, ConfigError, InputError, Vertebra, WorldBox
 from cspine.evaluation import ErrorLevels, TrueBox, least_cases, read_triage
-from cspine.models import ManifestParts, ModelBundle, write_bundle
+from cspine.models import ModelBundle, write_bundle
 from cspine.pipeline import Analyzer, PipelineSpec
 from cspine.stores import open_source
 from cspine.workflow.case import Progress, no_progress
-from cspine.workflow.tuning import TunedStudy, judged_study, spared_words, tune
+from cspine.workflow.tuning import TunedStudy, judged_study, spared_words, tune, without_map
 
 MAPPED = 60
 """Studies with boxes whose maps are kept, to choose the operating point on; a map takes some 10 MB of memory."""
@@ -124,25 +124,16 @@ def recalibrated(
     tuned = tune(scored, spec.localize, chosen_on, (levels, studies), unbroken=unbroken)
     boxed = any(study.boxes for study in site.scored.values())
     point = tuned.point if boxed else float(old.thresholds["map"])
-    parts = ManifestParts(
-        name=old.name,
+    parts = replace(
+        old.parts,
         version=version or old.version,
         created_by=f"cspine {__version__}",
-        precision=old.precision,
-        labels=dict(old.labels),
-        preprocess=dict(old.preprocess),
-        parity=dict(old.parity),
         calibration=tuned.triage.document(),
         thresholds={"map": point, "chosen_on": chosen_on},
         training={**old.training, "calibrated_again": {"from": bundle.id, "on": chosen_on}},
     )
     graphs = {graph: bundle.graph_bytes(graph) for graph in old.graphs}
     return write_bundle(out, parts, graphs, bundle.card() + CARD.format(chosen_on=chosen_on, before=bundle.short_id))
-
-
-def without_map(study: TunedStudy) -> TunedStudy:
-    """Return a study that says nothing of places."""
-    return replace(study, judged=(), boxes=None)
 
 
 def boxes_by_level(boxes: Sequence[TrueBox]) -> dict[Vertebra, tuple[WorldBox, ...]]:
@@ -180,4 +171,4 @@ def _check_enough(site: SiteStudies, levels: ErrorLevels, studies: ErrorLevels) 
             )
 
 
-__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site", "without_map"]
+__all__ = ["SiteStudies", "boxes_by_level", "recalibrated", "score_site"]

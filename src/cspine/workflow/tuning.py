@@ -96,11 +96,16 @@ def volumes_below(root: Path) -> Iterator[tuple[str, Volume]]:
             continue
 
 
+def without_map(study: TunedStudy) -> TunedStudy:
+    """Return a study that says nothing of places."""
+    return replace(study, judged=(), boxes=None)
+
+
 def unbroken_studies(analyzer: Analyzer, volumes: Iterable[Volume]) -> list[TunedStudy]:
     """Run the pipeline on scans without a fracture; refused ones are left out, and maps are not kept."""
     nothing = np.zeros(1 + len(CERVICAL), dtype=int)
     answers = (judged_study(analyzer, volume, nothing, {}) for volume in volumes)
-    return [replace(study, judged=(), boxes=None) for study in answers if study is not None]
+    return [without_map(study) for study in answers if study is not None]
 
 
 def spared_words(count: int) -> str:
@@ -173,4 +178,5 @@ __all__ = [
     "tune",
     "unbroken_studies",
     "volumes_below",
+    "without_map",
 ]

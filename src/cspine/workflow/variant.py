@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cspine import __version__
 from cspine.domain import BundleIncompatible
-from cspine.models import ManifestParts, ModelBundle, write_bundle
+from cspine.models import ModelBundle, write_bundle
 from cspine.pipeline import PipelineSpec, SecondLookSpec
 
 VERTEBRA_GRAPHS = ("coarse", "refine")
@@ -61,16 +61,11 @@ def variant_of(bundle: ModelBundle, variant: Variant, out: Path) -> ModelBundle:
         graphs |= {name: other.graph_bytes(name) for name in VERTEBRA_GRAPHS}
         parity |= {name: new.parity[name] for name in VERTEBRA_GRAPHS}
         training["vertebrae"] = {"bundle": other.id, **dict(new.training.get("vertebrae", new.training))}
-    parts = ManifestParts(
-        name=old.name,
-        version=old.version,
+    parts = replace(
+        old.parts,
         created_by=f"cspine {__version__}",
-        precision=old.precision,
-        labels=dict(old.labels),
         preprocess=spec.to_manifest(),
         parity=parity,
-        calibration=dict(old.calibration),
-        thresholds=dict(old.thresholds),
         training=training,
     )
     return write_bundle(out, parts, graphs, bundle.card())
