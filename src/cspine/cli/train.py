@@ -51,20 +51,36 @@ def vertebrae(
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
     ] = None,
+    meshes_only: Annotated[bool, typer.Option("--meshes-only", help="Leave the procedural anatomy out.")] = False,
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the networks of this bundle.")
     ] = None,
+    cases: Annotated[int | None, typer.Option("--cases", min=1, help="Phantoms; default: the recipe's.")] = None,
+    coarse_steps: Annotated[
+        int | None, typer.Option("--coarse-steps", min=0, help="Of the whole-volume network; default: the recipe's.")
+    ] = None,
+    refine_steps: Annotated[
+        int | None, typer.Option("--refine-steps", min=0, help="Of the per-vertebra network; default: the recipe's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the phantoms; default: the recipe's.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads that train.")] = None,
     device: Device = "auto",
     precision: Precision = "f32",
     verbose: Verbose = False,
 ) -> None:
     """Train the vertebra stage by its recipe and write DIR/bundle."""
-    numbers = (device, precision)
-    run_command(lambda: _vertebrae(run, real, tuple(meshes or ()), start, numbers), verbose=verbose)
+    anatomies = tuple(str(folder) for folder in meshes or ()), not meshes_only
+    sizes = {"cases": cases, "coarse": coarse_steps, "refine": refine_steps, "seed": seed}
+    hardware = (workers, threads, device, precision)
+    run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware), verbose=verbose)
 
 
 def _vertebrae(
-    run: Path, real: Path | None, meshes: tuple[Path, ...], start: Path | None, numbers: tuple[str, str]
+    places: tuple[Path, Path | None, Path | None],
+    anatomies: tuple[tuple[str, ...], bool],
+    sizes: dict[str, int | None],
+    hardware: tuple[int | None, int | None, str, str],
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -72,11 +88,12 @@ def _vertebrae(
     from cspine.models import load_bundle
     from cspine.training import continued_recipe, train_vertebrae, vertebra_recipe
 
+    run, real, start = places
     recipe = vertebra_recipe() if start is None else continued_recipe()
-    anatomies = (*recipe.cases.anatomies, *(str(folder) for folder in meshes))
-    recipe = replace(recipe, cases=replace(recipe.cases, anatomies=anatomies))
-    begin = None if start is None else load_bundle(start)
-    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=_place(numbers))
+    meshes, procedural = anatomies
+    recipe = recipe.of_anatomies(meshes, procedural=procedural).smaller(sizes).on(*hardware[:2])
+    begin, place = None if start is None else load_bundle(start), _place(hardware[2:])
+    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=place)
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
     return ExitCode.DONE
 

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from cspine.domain import ConfigError
 from cspine.models import ModelBundle, load_bundle
+from cspine.phantom import PROCEDURAL
 from cspine.pipeline import Analyzer, PipelineSpec
 from cspine.training.devices import ANYWHERE, Place
 from cspine.training.export import BundleAbout, export_bundle
@@ -74,6 +76,41 @@ class VertebraRecipe:
     adapt: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1200, learning_rate=1e-3))
     rule: Consistency = field(default_factory=Consistency)
     pipeline: PipelineSpec = field(default_factory=PipelineSpec)
+
+    def of_anatomies(self, meshes: tuple[str, ...], *, procedural: bool = True) -> "VertebraRecipe":
+        """Return the recipe for phantoms of these folders of meshes, and of the procedural anatomy unless left out.
+
+        Raises
+        ------
+        ConfigError
+            No anatomy is left.
+        """
+        anatomies = (*((PROCEDURAL,) if procedural else ()), *meshes)
+        if not anatomies:
+            raise ConfigError("no anatomy is left to train on; name a folder of meshes, or keep the procedural one")
+        return replace(self, cases=replace(self.cases, anatomies=anatomies))
+
+    def smaller(self, sizes: dict[str, int | None]) -> "VertebraRecipe":
+        """Return the recipe with other sizes: ``cases``, ``coarse`` and ``refine`` (steps), ``seed`` of the phantoms.
+
+        ``None`` keeps what the recipe has.
+        """
+        given = {name: size for name, size in sizes.items() if size is not None}
+        return replace(
+            self,
+            cases=replace(
+                self.cases, count=given.get("cases", self.cases.count), seed=given.get("seed", self.cases.seed)
+            ),
+            coarse=replace(self.coarse, steps=given.get("coarse", self.coarse.steps)),
+            refine=replace(self.refine, steps=given.get("refine", self.refine.steps)),
+        )
+
+    def on(self, workers: int | None, threads: int | None) -> "VertebraRecipe":
+        """Return the recipe for a machine: processes that make phantoms, threads that train; ``None`` keeps."""
+        loops = (self.coarse, self.refine, self.adapt)
+        coarse, refine, adapt = (replace(loop, threads=threads or loop.threads) for loop in loops)
+        cases = replace(self.cases, workers=workers or self.cases.workers)
+        return replace(self, cases=cases, coarse=coarse, refine=refine, adapt=adapt)
 
 
 def vertebra_recipe() -> VertebraRecipe:
