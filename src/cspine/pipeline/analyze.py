@@ -16,12 +16,14 @@ from cspine.pipeline.aggregate import (
 )
 from cspine.pipeline.agree import name_support
 from cspine.pipeline.chain import NamedCenter, name_places
+from cspine.pipeline.edge import held_by_edges
 from cspine.pipeline.fracture import JudgedVertebra, judge
 from cspine.pipeline.localize import paint_map
 from cspine.pipeline.paint import paint_labels
 from cspine.pipeline.places import Places, find_places
 from cspine.pipeline.refine import RefinedVertebra, refine
 from cspine.pipeline.segment import CoarseMaps, segment
+from cspine.pipeline.settle import settle
 from cspine.pipeline.spec import PipelineSpec
 from cspine.pipeline.triage import Told, judgment_of, read_told
 
@@ -113,6 +115,9 @@ class Analyzer:
         check_scope(places, named, self.spec.decode)
         progress("outline vertebrae", 0.45)
         refined = refine(canonical, named, self._refine, self.spec, self.threads)
+        if max(canonical.grid.spacing_mm) >= self.spec.settle.coarse_mm:
+            refined = self._settled(canonical, named, refined)
+        refined = held_by_edges(refined, canonical.grid, self.spec.decode.same_place_mm)
         return Located(canonical, maps, places, named, refined, name_support(refined, maps))
 
     def judge(self, located: Located, labels: LabelMap) -> list[JudgedVertebra]:
@@ -148,6 +153,17 @@ class Analyzer:
         broken = paint_map(judged, located.volume.grid, told.localize, self.threads)
         progress("done", 1.0)
         return Analysis(findings, labels, Volume(volume.grid, order.undo(broken.hu)), told.localize.map_threshold)
+
+    def _settled(
+        self, canonical: Volume, named: list[NamedCenter], refined: list[RefinedVertebra]
+    ) -> list[RefinedVertebra]:
+        """Return the vertebrae of a coarse scan, outlined again from where the neck as a whole says they are."""
+        seen = {n.vertebra: n.center_lps_mm for n in named}
+        first = settle(seen, {r.vertebra: r.center_lps_mm for r in refined}, self.spec.settle)
+        again = [replace(n, center_lps_mm=first[n.vertebra]) for n in named if n.vertebra in first]
+        refined = refine(canonical, again, self._refine, self.spec, self.threads)
+        last = settle(seen, {r.vertebra: r.center_lps_mm for r in refined}, self.spec.settle)
+        return [replace(r, center_lps_mm=last[r.vertebra]) for r in refined]
 
     def _open(self, bundle: ModelBundle, graph: str, engine: str, precision: str | None) -> Session:
         return open_session(bundle, graph, engine=engine, threads=self.threads, precision=precision)

@@ -142,6 +142,27 @@ class RefineSpec:
 
 
 @dataclass(frozen=True)
+class SettleSpec:
+    """When and how the centers of a neck are settled together. A bundle that says nothing has these values.
+
+    Attributes
+    ----------
+    coarse_mm
+        A scan with a voxel edge of at least this much; finer ones show each vertebra well enough by itself.
+    place_sd_mm, center_sd_mm
+        Standard deviation of the errors of the whole-volume and of the per-vertebra network on such scans.
+    spacing_sd_mm, size_sd
+        Of the distance of neighbors about its mean for a person of one size, and of that size about 1.
+    """
+
+    coarse_mm: float = 3.0
+    place_sd_mm: float = 2.5
+    center_sd_mm: float = 2.5
+    spacing_sd_mm: float = 2.2
+    size_sd: float = 0.09
+
+
+@dataclass(frozen=True)
 class SliceSpec:
     """Axial slices through one vertebra, evenly spaced from its top to its bottom.
 
@@ -301,6 +322,7 @@ class PipelineSpec:
     localize: LocalizeSpec | None = None
     unlike: UnlikeSpec = field(default_factory=UnlikeSpec)
     second_look: SecondLookSpec = field(default_factory=SecondLookSpec)
+    settle: SettleSpec = field(default_factory=SettleSpec)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -324,6 +346,7 @@ class PipelineSpec:
             localize=None if values.get("localize") is None else _read(LocalizeSpec, values, "localize"),
             unlike=UnlikeSpec() if values.get("unlike") is None else _read(UnlikeSpec, values, "unlike"),
             second_look=_read(SecondLookSpec, values, "second_look") if values.get("second_look") else SecondLookSpec(),
+            settle=_read(SettleSpec, values, "settle") if values.get("settle") else SettleSpec(),
         )
 
 
