@@ -20,7 +20,7 @@ from cspine.evaluation import Estimate, figures_by_study
 from cspine.models import ModelBundle, load_bundle, open_session
 from cspine.pipeline import FractureSpec, IntensitySpec, PipelineSpec, fracture_channels
 from cspine.pipeline.fracture import Member, answer
-from cspine.training.fracture_cases import LABEL_BITS, CropFile, load_crops
+from cspine.training.fracture_cases import LABEL_BITS, CropFile, load_crops, middle
 from tools.severities import GROUPS
 
 COLUMNS = ("severity", "broken", "whole", "persons", "AUC", "twins", "AUC against twins")
@@ -43,14 +43,6 @@ def inputs(crops: CropFile, spec: FractureSpec, intensity: IntensitySpec) -> Ite
         labels = middle(np.asarray(codes) & LABEL_BITS, spec.shape, 0)
         own, other = labels == vertebra, (labels > 0) & (labels != vertebra)
         yield fracture_channels(shown, own, other, intensity, spec)
-
-
-def middle(array: np.ndarray, shape: tuple[int, int, int], fill: float) -> np.ndarray:
-    """Return the middle of an array in another shape."""
-    wide = [(max(0, n - m) // 2, -(-max(0, n - m) // 2)) for m, n in zip(array.shape, shape, strict=True)]
-    padded = np.pad(array, wide, constant_values=fill)
-    starts = [(m - n) // 2 for m, n in zip(padded.shape, shape, strict=True)]
-    return padded[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
 
 
 def score(persons: Sequence[Path], members: Sequence[Member], spec: PipelineSpec) -> CropScores:

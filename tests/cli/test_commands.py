@@ -264,6 +264,13 @@ def test_training_without_torch_says_how_to_install_it(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_training_on_no_anatomy_is_refused_before_anything_is_made(tmp_path):
+    said = called("train", "vertebrae", "--run", tmp_path / "run", "--meshes-only")
+    assert said.code == 2
+    assert "no anatomy is left to train on" in said.err
+    assert not (tmp_path / "run").exists()
+
+
 def _started(arguments, **options) -> subprocess.Popen:
     # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -52,3 +52,17 @@ def test_the_shipped_recipes_never_take_what_only_evaluates() -> None:
         assert recipe.cases.anatomies == ("procedural",)
         assert recipe.refine.steps > 0
         assert recipe.pipeline == PipelineSpec()
+
+
+def test_a_recipe_takes_other_anatomies_sizes_and_machines() -> None:
+    recipe = vertebra_recipe()
+    assert recipe.of_anatomies(("meshes",)).cases.anatomies == ("procedural", "meshes")
+    assert recipe.of_anatomies(("meshes",), procedural=False).cases.anatomies == ("meshes",)
+    with pytest.raises(ConfigError, match="no anatomy is left to train on"):
+        recipe.of_anatomies((), procedural=False)
+    small = recipe.smaller({"cases": 8, "coarse": 0, "refine": None, "seed": 7})
+    assert (small.cases.count, small.cases.seed) == (8, 7)
+    assert (small.coarse.steps, small.refine) == (0, recipe.refine)
+    here = recipe.on(5, 6)
+    assert (here.cases.workers, here.coarse.threads, here.refine.threads, here.adapt.threads) == (5, 6, 6, 6)
+    assert recipe.on(None, None) == recipe

@@ -53,8 +53,7 @@ def most_in_view(vertebra: Vertebra, center_lps_mm: np.ndarray, field: Grid) -> 
     reach = REACH[vertebra]
     if all(have >= least for have, least in zip(room, reach.least, strict=True)):
         return 1.0
-    # A center beyond one end leaves less than the whole of the other side.
-    shown = sum(float(np.clip(have, -usual, usual)) for have, usual in zip(room, reach.usual, strict=True))
+    shown = sum(min(have, usual) for have, usual in zip(room, reach.usual, strict=True))
     return float(np.clip(shown / sum(reach.usual), 0.0, 1.0))
 
 

@@ -194,13 +194,13 @@ def _make_one(plan: FractureCasePlan, number: int, root: Path) -> None:
     bare = _scans(plan, number, replace(spec, fractures=()))
     rng = np.random.default_rng([plan.seed, number, 2])
     cut = [(k, other) for k, crop in enumerate(bare) for other in insert_own(crop, plan.mix, rng, plan.inserted)]
-    crops, codes = list(bare), [_middle(_codes(crop), plan.crops.shape) for crop in bare]
+    crops, codes = list(bare), [middle(_codes(crop), plan.crops.shape) for crop in bare]
     for k, other in (*enumerate(broken), *cut):
         crops.append(other)
-        codes.append(_middle(_codes(other), plan.crops.shape))
+        codes.append(middle(_codes(other), plan.crops.shape))
         codes[k] |= np.where(codes[-1] & OWN_FRACTURE, TWIN_FRACTURE, 0).astype(np.uint8)
     twin = np.array([k < len(bare) and bool((c & TWIN_FRACTURE).any()) for k, c in enumerate(codes)])
-    hu = np.stack([_middle(crop.volume.hu, plan.crops.shape) for crop in crops])
+    hu = np.stack([middle(crop.volume.hu, plan.crops.shape) for crop in crops])
     save_crops(root / f"person_{number:05d}", hu, np.stack(codes), {**_truth(crops), "twin": twin})
 
 
@@ -210,9 +210,12 @@ def _scans(plan: FractureCasePlan, number: int, spec: PhantomSpec) -> list[Verte
     return list(crops_of(spec, roomy, np.random.default_rng([plan.seed, number, 1])))
 
 
-def _middle(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    starts = [(n - m) // 2 for n, m in zip(array.shape, shape, strict=True)]
-    return array[tuple(slice(a, a + m) for a, m in zip(starts, shape, strict=True))]
+def middle(array: np.ndarray, shape: tuple[int, int, int], fill: float = 0.0) -> np.ndarray:
+    """Return the middle of an array in another shape, padded with `fill` where the array is smaller."""
+    wide = [(max(0, n - m) // 2, -(-max(0, n - m) // 2)) for m, n in zip(array.shape, shape, strict=True)]
+    padded = np.pad(array, wide, constant_values=fill) if any(sum(w) for w in wide) else array
+    starts = [(m - n) // 2 for m, n in zip(padded.shape, shape, strict=True)]
+    return padded[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
 
 
 def insert_own(
