@@ -113,7 +113,10 @@ def flagship(
         list[Path] | None,
         typer.Option("--meshes", metavar="DIR", help="Anatomy of phantoms besides the procedural one; repeatable."),
     ] = None,
-    bundle: Bundle = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", help="Whose networks to go on from; default: the shipped bundle's."),
+    ] = None,
     persons: Persons = None,
     steps: Annotated[
         int | None,
@@ -122,6 +125,9 @@ def flagship(
     folds: Annotated[int | None, typer.Option("--folds", min=2, max=20, help="Folds; default: 5.")] = None,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Ship the networks of all folds together, not one trained on everything.")
+    ] = False,
+    from_noise: Annotated[
+        bool, typer.Option("--from-noise", help="Do not go on from the fracture network of the bundle.")
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms and samples.")] = 2,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads that train and analyze.")] = 2,
@@ -133,7 +139,8 @@ def flagship(
     sizes = {"persons": persons, "steps": steps, "folds": folds}
     places = (data, add_feedback, run, bundle)
     hardware = (workers, threads, device, precision)
-    run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, hardware, ensemble=ensemble), verbose=verbose)
+    choices = {"ensemble": ensemble, "continued": not from_noise}
+    run_command(lambda: _flagship(places, tuple(meshes or ()), sizes, hardware, choices), verbose=verbose)
 
 
 def _flagship(
@@ -141,8 +148,7 @@ def _flagship(
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
     hardware: tuple[int, int, str, str],
-    *,
-    ensemble: bool,
+    choices: dict[str, bool],
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -154,7 +160,7 @@ def _flagship(
     if added is not None:
         data = _joined(data, added, run / f"{data.resolve().name}+{added.resolve().name}")
     recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware[:2])
-    recipe = replace(recipe.with_anatomies(tuple(str(folder) for folder in meshes)), ensemble=ensemble)
+    recipe = replace(recipe.with_anatomies(tuple(str(folder) for folder in meshes)), **choices)
     begin, place = load_bundle(bundle or default_bundle_path()), _place(hardware[2:])
     made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)), place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))

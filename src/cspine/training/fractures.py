@@ -245,7 +245,7 @@ def train_fractures(
     members = []
     for k, name in enumerate(recipe.spec.graphs):
         phases = recipe.member(k)
-        first = None if start is None else _first(start, name, phases[0], cases)
+        first = None if start is None else begun_fractures(start, name, phases[0], cases)
         members.append(train_phases(phases, cases, run / name, say, first=first, place=place))
     about = _about(recipe, vertebrae, start)
     untuned = write_fracture_bundle(run / "bundle-untuned", vertebrae, members, about, None)
@@ -253,10 +253,21 @@ def train_fractures(
     return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
 
 
-def _first(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> nn.Module:
-    """Return the network of a bundle's fracture graph."""
+def goes_on(start: ModelBundle) -> bool:
+    """Whether a training can begin from the fracture network of a bundle: it has one, with this version's heads."""
     told = [tuple(start.manifest.labels.get(key, ())) for key in ("types", "mimics")]
-    if FRACTURE_GRAPH not in start.manifest.graphs or told != [TYPES, MIMICS]:
+    return FRACTURE_GRAPH in start.manifest.graphs and told == [TYPES, MIMICS]
+
+
+def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> nn.Module:
+    """Return the network of a bundle's fracture graph `name`, ready to be trained on.
+
+    Raises
+    ------
+    BundleIncompatible
+        There is no fracture network of this version.
+    """
+    if not goes_on(start):
         raise BundleIncompatible(
             f"bundle {start.short_id} has no fracture network with the types and mimics of this version; "
             "start from another bundle, or without one"

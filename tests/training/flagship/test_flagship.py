@@ -12,7 +12,7 @@ import pytest
 from cspine.datasets import LabeledStudy, PlacedBox, RsnaOptions, StudyLabels
 from cspine.domain import Box, ConfigError, Vertebra
 from cspine.evaluation import ErrorLevels
-from cspine.models import load_bundle
+from cspine.models import load_bundle, open_session
 from cspine.phantom import CropPlan, FractureMix, sample_fractures
 from cspine.pipeline import Analyzer, FractureSpec
 from cspine.training import CasePlan, FlagshipRecipe, FractureCasePlan, FractureRecipe, LoopConfig, train_flagship
@@ -89,6 +89,15 @@ def test_a_set_becomes_a_bundle_and_every_study_is_answered_without_itself(root:
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()} == before
     with pytest.raises(ConfigError, match="another recipe"):
         train_flagship(replace(tiny_recipe(), version="0"), root, run, vertebrae, said.append)
+    # What was trained is where another training begins, unless that is to begin from noise.
+    still = replace(tiny_recipe(), tune=replace(tiny_recipe().tune, loop=replace(ONE, steps=0)))
+    further = train_flagship(still, root, tmp_path / "further", bundle, said.append)
+    assert f"the fracture network goes on from that of bundle {bundle.short_id}" in said
+    assert f"that of bundle {bundle.short_id}, then" in further.card()
+    assert not list((tmp_path / "further" / "phantoms").glob("phase-*"))
+    probe = {"crop": np.random.default_rng(0).normal(size=(1, 3, *FractureSpec().shape)).astype(np.float32)}
+    was, now = (open_session(part, "fracture").run(probe)["heads"] for part in (bundle, further))
+    np.testing.assert_allclose(now, was, atol=1e-3)
 
 
 def test_what_only_evaluates_does_not_train(root: Path, tmp_path: Path) -> None:

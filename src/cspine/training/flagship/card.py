@@ -12,7 +12,7 @@ probability, a decision (rule-in, uncertain, rule-out), where, which type, and w
 
 - Studies: {studies} of {data}, {fractured} fractured, {boxed} with boxes, {masks} with masks; {left} left out.
 - Vertebra stage: bundle {vertebrae}, adapted to the studies ({adapt} steps).
-- Fracture stage: {persons} phantom persons first, then {steps} steps of {batch} crops of the studies, of {share:.0%} of
+- Fracture stage: {begun}, then {steps} steps of {batch} crops of the studies, of {share:.0%} of
   the phantom persons, and of {generated} studies into which fractures were put.
 - Calibration and thresholds: {{chosen_on}}.
 - Figures: `evaluation/evaluation.html` of the run. Every study there was answered by the network of its fold, which has

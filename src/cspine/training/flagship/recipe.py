@@ -50,6 +50,9 @@ class FlagshipRecipe:
         Further training of the fracture network on crops of the studies, phantoms among them.
     phantom_share
         Share of the phantom persons that stay among the samples.
+    continued
+        Whether the fracture network goes on from that of the bundle, where it has one of this version; else it begins
+        from noise and goes through the phases of `phantoms`.
     generated
         Share of the studies without a fracture into which fractures are put.
     mix
@@ -75,6 +78,7 @@ class FlagshipRecipe:
         )
     )
     phantom_share: float = 0.5
+    continued: bool = True
     generated: float = 0.5
     mix: FractureMix = field(default_factory=lambda: FractureMix(study=1.0))
     folds: int = 5

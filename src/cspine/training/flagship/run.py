@@ -3,7 +3,7 @@
 ::
 
     run/recipe.json
-    run/phantoms/      persons and phases of the fracture network before it sees a study
+    run/phantoms/      persons; phases of a fracture network that begins from noise, before it sees a study
     run/vertebrae/     the vertebra stage, adapted
     run/studies/<uid>, run/generated/<uid>      crops; ``left-out.json`` says what could not be used, and why
     run/fold-<k>/      network, bundle, and scores of the studies that were held out
@@ -50,7 +50,7 @@ from cspine.training.flagship.study_crops import outlined_study, store_generated
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import make_fracture_cases
 from cspine.training.fracture_task import FractureTask
-from cspine.training.fractures import Say, train_phase, train_phases
+from cspine.training.fractures import FRACTURE_GRAPH, Say, begun_fractures, goes_on, train_phase, train_phases
 from cspine.training.recipe_file import keep_recipe
 from cspine.training.stacks import phantom_family
 from cspine.workflow import (
@@ -102,7 +102,8 @@ def train_flagship(
     root
         Folder with ``train.csv``, ``train_images/<uid>``, and boxes and masks where there are any.
     start
-        Whose vertebra stage is built on.
+        Whose vertebra stage is built on, and whose fracture network is trained on where there is one and the recipe
+        wants it.
     place
         Where the training computes.
 
@@ -120,9 +121,9 @@ def train_flagship(
     studies = _read(recipe, root, say)
     vertebrae = adapted_vertebrae(recipe.adapt, studies.files, run / "vertebrae", start, say, place=place)
     crops = _crops(recipe, studies, vertebrae, run, say)
-    first = train_phases(recipe.phantoms.phases, crops.persons, run / "phantoms", say, place=place)
+    first = _first(recipe, start, crops.persons, run / "phantoms", say, place=place)
     kept = replace(crops, persons=crops.persons[: round(recipe.phantom_share * len(crops.persons))])
-    about = _about(recipe, studies, kept, vertebrae, root)
+    about = _about(recipe, studies, kept, (vertebrae, start), root)
     scores: list[dict[str, TunedStudy]] = []
     networks: list[nn.Module] = []
     for k, held in enumerate(studies.folds):
@@ -222,6 +223,20 @@ def _cut(
     return ""
 
 
+def _goes_on(recipe: FlagshipRecipe, start: ModelBundle) -> bool:
+    return recipe.continued and goes_on(start)
+
+
+def _first(
+    recipe: FlagshipRecipe, start: ModelBundle, persons: tuple[Path, ...], run: Path, say: Say, *, place: Place
+) -> nn.Module:
+    """Return the fracture network before it sees a study: that of the bundle, or what phantoms alone make of noise."""
+    if not _goes_on(recipe, start):
+        return train_phases(recipe.phantoms.phases, persons, run, say, place=place)
+    say(f"the fracture network goes on from that of bundle {start.short_id}")
+    return begun_fractures(start, FRACTURE_GRAPH, recipe.tune, persons)
+
+
 def _trained(
     recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: nn.Module, say: Say, *, place: Place
 ) -> nn.Module:
@@ -269,7 +284,11 @@ def _write_page(answered: Sequence[AnsweredSet], studies: _Set, root: Path, abou
     write_evaluation(found, whole, title, out)
 
 
-def _about(recipe: FlagshipRecipe, studies: _Set, crops: _Crops, vertebrae: ModelBundle, root: Path) -> FractureAbout:
+def _about(
+    recipe: FlagshipRecipe, studies: _Set, crops: _Crops, bundles: tuple[ModelBundle, ModelBundle], root: Path
+) -> FractureAbout:
+    vertebrae, start = bundles
+    persons = recipe.phantoms.cases.persons
     said = {
         "name": recipe.name,
         "version": recipe.version,
@@ -281,7 +300,7 @@ def _about(recipe: FlagshipRecipe, studies: _Set, crops: _Crops, vertebrae: Mode
         "masks": sum(f.mask is not None for f in studies.files),
         "vertebrae": vertebrae.short_id,
         "adapt": recipe.adapt.loop.steps,
-        "persons": recipe.phantoms.cases.persons,
+        "begun": f"that of bundle {start.short_id}" if _goes_on(recipe, start) else f"{persons} phantom persons first",
         "steps": recipe.tune.loop.steps,
         "batch": recipe.tune.loop.batch,
         "share": recipe.phantom_share,
