@@ -8,7 +8,7 @@ from cspine.pipeline.chain import NEIGHBOR_MM
 from cspine.pipeline.settle import Centers, settle
 from cspine.pipeline.spec import SettleSpec
 
-SPEC = SettleSpec()
+SPEC = SettleSpec(place_back_mm=(0.0,) * 8)
 
 
 def straight(size: float = 1.0) -> Centers:
@@ -54,6 +54,13 @@ def test_neighbors_in_name_alone_are_not_pulled_together() -> None:
     true = {v: c for v, c in straight().items() if v is not Vertebra.C3}
     settled = settle(true, true, SPEC)
     assert max(np.linalg.norm(settled[v] - true[v]) for v in true) < 0.6
+
+
+def test_where_the_whole_volume_network_is_known_to_be_off_it_is_corrected() -> None:
+    """It sees C2 3.5 mm too far to the back, where its dens is, and says so everywhere else."""
+    true, spec = straight(), SettleSpec(place_back_mm=(0.0, 3.5, *(0.0,) * 6))
+    settled = settle(moved(true, Vertebra.C2, (0, 3.5, 0)), true, spec)
+    assert max(np.linalg.norm(settled[v] - true[v]) for v in true) < 0.01
 
 
 def test_one_vertebra_lies_between_what_both_saw_and_none_is_none() -> None:

@@ -32,7 +32,8 @@ def settle(seen: Centers, outlined: Centers, spec: SettleSpec) -> Centers:
     if not order:
         return {}
     weights = 1 / spec.place_sd_mm**2, 1 / spec.center_sd_mm**2
-    evidence = weights[0] * np.array([seen[v] for v in order]) + weights[1] * np.array([outlined[v] for v in order])
+    placed = np.array([seen[v] - np.array([0.0, spec.place_back_mm[v - 1], 0.0]) for v in order])
+    evidence = weights[0] * placed + weights[1] * np.array([outlined[v] for v in order])
     centers = evidence / sum(weights)
     pairs = [(k, NEIGHBOR_MM[a - 1]) for k, (a, b) in enumerate(pairwise(order)) if b == a + 1]
     for _ in range(_ROUNDS if pairs else 0):
