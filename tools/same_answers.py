@@ -1,4 +1,4 @@
-"""Does the same scan get the same answer: in 48 orientations, twice, and from both engines?
+"""Does the same scan get the same answer: in 48 orientations, twice, from both engines, and in bf16?
 
     python -m tools.same_answers SCAN [SCAN …] [--bundle DIR] [--orientations 48] [--threads 2]
 
@@ -6,7 +6,7 @@ SCAN is whatever `cspine detect` reads. A row: scan, what was changed, analyses 
 vertebra's probability and of the study's, largest distance between centers in millimeters, decisions and reasons that
 differ, voxels that are labeled otherwise. The first analysis, by OpenVINO in f32 as the scan lies, is what all are
 compared with. Ends with 1 where a difference is larger than issue and documentation allow: .01 of a probability
-between engines, none otherwise.
+between engines, none otherwise. In bf16, which only some processors have, differences are told and never fail.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cspine.domain import AXIS_ORDERS, Analysis, AxisOrder, Volume
-from cspine.models import ModelBundle, default_bundle_path, load_bundle
+from cspine.models import ModelBundle, default_bundle_path, load_bundle, processor_has_bf16
 from cspine.pipeline import Analyzer
 from cspine.stores import open_source
 
@@ -89,6 +89,8 @@ def compared(
     yield "nothing", 1, again, again == Apart(0.0, 0.0, 0.0, 0, 0)
     other = apart(first, Analyzer(bundle, engine="onnxruntime", threads=threads).analyze(volume))
     yield "ONNX Runtime", 1, other, other.within(ENGINE_LIMIT, 1.0)
+    if processor_has_bf16():
+        yield "bf16", 1, apart(first, Analyzer(bundle, threads=threads, precision="bf16").analyze(volume)), True
     worst = Apart(0.0, 0.0, 0.0, 0, 0)
     chosen = AXIS_ORDERS[:orientations]
     for axes in chosen:
@@ -106,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     bundle = load_bundle(options.bundle or default_bundle_path())
+    if not processor_has_bf16():
+        print("this processor computes in f32 only: bf16 is not compared")
     print(f"bundle {bundle.short_id}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     right = True
     for path in options.scans:
