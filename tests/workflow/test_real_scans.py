@@ -14,6 +14,7 @@ from cspine.stores import open_source
 pytestmark = pytest.mark.slow
 
 VISIBLE_HUMAN = "real/visible-human-female-head/vhf_head_1mm_hu.nii.gz"
+CTHEAD = "real/unc-cthead/cthead_1x1x2mm_hu_approx.nii.gz"
 THORAX = "real/onkodicom-thorax"
 
 Find = Callable[[str], Path]
@@ -54,6 +55,27 @@ def test_the_centers_of_a_head_lie_in_the_middle_of_the_bodies_that_a_person_see
         center = head.findings.of(vertebra).center_lps_mm
         assert center is not None
         assert abs(center[2] - height) < 6
+
+
+def test_the_vertebra_at_the_cut_of_a_head_is_not_found_a_second_time(shipped: Analyzer, shared_data: Find) -> None:
+    found = shipped.analyze(read(shared_data(CTHEAD))).findings
+    fractions = [found.of(v).visible_fraction for v in CERVICAL]
+    assert fractions[:4] == [1.0] * 4
+    assert 0 < fractions[4] < 0.97
+    assert fractions[5:] == [0.0, 0.0]
+
+
+def test_a_thorax_shows_c3_to_c7_evenly_apart_and_no_more_of_c2_than_is_in_view(
+    shipped: Analyzer, shared_data: Find
+) -> None:
+    found = shipped.analyze(read(shared_data(THORAX))).findings
+    fractions = [found.of(v).visible_fraction for v in CERVICAL]
+    assert fractions[0] == 0.0
+    assert 0.2 < fractions[1] < 0.7  # by eye, the lowest 14 mm of its body
+    assert fractions[2:] == [1.0] * 5
+    centers = np.array([found.of(v).center_lps_mm for v in CERVICAL[2:]])
+    steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
+    assert 12 < steps.min() <= steps.max() < 20
 
 
 def test_a_chest_below_the_neck_is_out_of_scope(shipped: Analyzer, shared_data: Find) -> None:
