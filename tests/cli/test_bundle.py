@@ -96,3 +96,34 @@ def score_of(bundle, case):
     study = study_of(Analyzer(bundle, threads=2), case)
     assert study is not None
     return float(study.logits[3])
+
+
+def test_another_card_changes_the_identity_and_no_answer(tmp_path):
+    bundle = coded_fracture_bundle(tmp_path / "coded")
+    (tmp_path / "card.md").write_text("# Ours\n\nMeasured on our own studies.\n", encoding="utf-8")
+    said = called("bundle", "card", bundle.folder, "--text", tmp_path / "card.md", "--out", tmp_path / "made")
+    assert said.code == 0, said.err
+    made = load_bundle(tmp_path / "made")
+    assert made.card() == "# Ours\n\nMeasured on our own studies.\n"
+    assert made.id != bundle.id
+    assert made.manifest.parts == bundle.manifest.parts
+    assert all(made.graph_bytes(name) == bundle.graph_bytes(name) for name in bundle.manifest.graphs)
+    assert called("bundle", "verify", tmp_path / "made").code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read as text"),
+        (b"\xff\xfe\x00", "cannot be read as text"),
+        (b" \n", "the model card is empty"),
+    ],
+)
+def test_a_card_that_is_none_is_refused(tmp_path, content, message):
+    bundle = coded_fracture_bundle(tmp_path / "coded")
+    if content is not None:
+        (tmp_path / "card.md").write_bytes(content)
+    said = called("bundle", "card", bundle.folder, "--text", tmp_path / "card.md", "--out", tmp_path / "made")
+    assert said.code == 2
+    assert message in said.err
+    assert not (tmp_path / "made").exists()

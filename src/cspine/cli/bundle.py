@@ -40,6 +40,41 @@ def verify(bundle: Folder = None, verbose: Verbose = False) -> None:
     run_command(lambda: _verify(bundle), verbose=verbose)
 
 
+@app.command("card")
+def card(
+    bundle: Folder = None,
+    *,
+    text: Annotated[Path, typer.Option("--text", metavar="FILE", readable=False, help="The new model card, Markdown.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", readable=False, help="Folder of the new bundle.")],
+    verbose: Verbose = False,
+) -> None:
+    """Give a bundle another model card, such as one with the figures of your own studies.
+
+    The card is part of what a bundle is: the new one has another identity, and the same answers.
+    """
+    run_command(lambda: _card(bundle, text, out), verbose=verbose)
+
+
+def _card(bundle: Path | None, text: Path, out: Path) -> "ExitCode":
+    from cspine.cli.exit_codes import ExitCode
+    from cspine.domain import ConfigError
+    from cspine.models import default_bundle_path, load_bundle
+    from cspine.workflow import with_card
+
+    try:
+        words = text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{text}: cannot be read as text ({error}); give a Markdown file in UTF-8") from error
+    if not words.strip():
+        raise ConfigError(
+            f"{text}: the model card is empty; say what the bundle is, what made it and what was measured"
+        )
+    old = load_bundle(bundle or default_bundle_path())
+    made = with_card(old, words, out)
+    typer.echo(printable(f"bundle {made.short_id} in {made.folder}: {old.short_id} with the card of {text.name}"))
+    return ExitCode.DONE
+
+
 @app.command("recalibrate")
 def recalibrate(
     bundle: Folder = None,

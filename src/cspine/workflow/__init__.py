@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         unbroken_studies,
         volumes_below,
     )
-    from cspine.workflow.variant import Variant, variant_of
+    from cspine.workflow.variant import Variant, variant_of, with_card
 
 __all__ = [
     "DICOM_GROUP",
@@ -93,6 +93,7 @@ __all__ = [
     "unbroken_studies",
     "variant_of",
     "volumes_below",
+    "with_card",
     "with_series_flags",
     "write_evaluation",
 ]
@@ -129,6 +130,6 @@ _LATE = {
         "unbroken_studies",
         "volumes_below",
     ),
-    "variant": ("Variant", "variant_of"),
+    "variant": ("Variant", "variant_of", "with_card"),
 }
 __getattr__ = _late_names(__name__, _LATE)

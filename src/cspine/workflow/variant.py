@@ -1,4 +1,4 @@
-"""A bundle with other vertebra networks, or that looks more often: to be calibrated again before it is used."""
+"""A bundle with other vertebra networks, that looks more often (both to be calibrated again), or with another card."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +82,20 @@ def _with_vertebrae(spec: PipelineSpec, bundle: ModelBundle, other: ModelBundle)
             f"the vertebra networks of bundle {other.short_id} see other gray values than the fracture stage of "
             f"{bundle.short_id} does"
         )
-    return replace(spec, coarse=after.coarse, decode=after.decode, refine=after.refine)
+    return replace(spec, coarse=after.coarse, decode=after.decode, refine=after.refine, settle=after.settle)
 
 
-__all__ = ["Variant", "variant_of"]
+def with_card(bundle: ModelBundle, card: str, out: Path) -> ModelBundle:
+    """Write the same bundle with another model card (Markdown), such as one with your own figures.
+
+    Raises
+    ------
+    BundleError
+        The folder exists, or the disk refuses.
+    """
+    return write_bundle(
+        out, bundle.manifest.parts, {name: bundle.graph_bytes(name) for name in bundle.manifest.graphs}, card
+    )
+
+
+__all__ = ["Variant", "variant_of", "with_card"]
