@@ -13,6 +13,7 @@ from torch import nn
 
 from cspine.domain import ConfigError, StoreError
 from cspine.training import LoopConfig, Place, fit, rate_at
+from cspine.training.averages import warm_average
 from cspine.training.loop import Batch
 
 CONFIG = LoopConfig(steps=30, batch=2, learning_rate=5e-2, warmup=3, workers=0, threads=1, save_every=10, log_every=5)
@@ -51,6 +52,24 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     fit(Doubling(), replace(CONFIG, steps=60), tmp_path)
     curve = losses(tmp_path)
     assert curve[-1] < 0.2 * curve[0]
+
+
+def test_the_average_of_a_short_run_is_of_its_end_not_of_its_beginning(tmp_path: Path) -> None:
+    """Sixty steps with a decay that remembers two hundred: what is kept answers as what was trained."""
+    kept = fit(Doubling(), replace(CONFIG, steps=60, ema=0.995), tmp_path)
+    sample = Doubling().sample(9999, 0, 0)
+    with torch.no_grad():
+        error = Doubling().losses(kept, {name: value[None] for name, value in sample.items()})["square"]
+    curve = losses(tmp_path)
+    assert float(error) < 0.2 * curve[0]
+
+
+def test_a_long_run_averages_as_it_was_told() -> None:
+    average, at = warm_average(0.9), [torch.zeros(1)]
+    average(at, [torch.ones(1)], torch.tensor(10_000))
+    torch.testing.assert_close(at[0], torch.tensor([0.1]))
+    average(at, [torch.ones(1)], torch.tensor(8))  # (1 + 8) / (10 + 8) = one half
+    torch.testing.assert_close(at[0], torch.tensor([0.55]))
 
 
 def test_a_broken_run_resumes_to_the_same_weights(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cspine.dicom import write_atomically
 from cspine.domain import ConfigError
+from cspine.training.averages import warm_average
 from cspine.training.child_signals import loader_signals
 from cspine.training.devices import ANYWHERE, Place, fabric_on
 
@@ -44,7 +45,7 @@ class LoopConfig:
     freeze_norm: float = 0.8
     """Share of the steps after which batch statistics are frozen, so that training ends on what inference uses."""
     ema: float = 0.995
-    """Decay of the averaged weights that are kept."""
+    """Decay of the averaged weights that are kept; at step t at most (1 + t)/(10 + t), so that short runs keep up."""
     clip: float = 5.0
     """Limit of the gradient's norm."""
     seed: int = 0
@@ -128,7 +129,7 @@ def fit(
         network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
         network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]  # torch has no annotation
+        multi_avg_fn=warm_average(config.ema),
         use_buffers=True,
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from cspine.domain import ConfigError
+from cspine.training.averages import warm_average
 from cspine.training.devices import fabric_on
 from cspine.training.learning.checkpoint import load_checkpoint, save_checkpoint
 from cspine.training.learning.config import FitConfig, Hardware
@@ -312,8 +313,7 @@ def hash_of(*numbers: int) -> int:
 
 
 def _averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch has no annotation
-    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=warm_average(decay), use_buffers=True)
 
 
 class _repeatable:  # noqa: N801 - used like a function
