@@ -10,8 +10,8 @@ from cspine.domain import Vertebra
 from cspine.evaluation import Estimate
 from cspine.models import default_bundle_path
 from cspine.pipeline import FractureSpec, LocalizeSpec, PipelineSpec
-from cspine.training.fracture_cases import MIMICS, OWN_FRACTURE, TWIN_FRACTURE, TYPES, load_crops
-from tools.crop_auc import inputs, main, middle, score, table
+from cspine.training.fracture_cases import MIMICS, OWN_FRACTURE, TWIN_FRACTURE, TYPES, load_crops, middle
+from tools.crop_auc import inputs, main, score, table
 
 SHAPE = (16, 32, 32)
 SPEC = PipelineSpec(fracture=FractureSpec(shape=SHAPE), localize=LocalizeSpec())

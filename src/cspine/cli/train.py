@@ -160,7 +160,8 @@ def _flagship(
     if added is not None:
         data = _joined(data, added, run / f"{data.resolve().name}+{added.resolve().name}")
     recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware[:2])
-    recipe = replace(recipe.with_anatomies(tuple(str(folder) for folder in meshes)), **choices)
+    recipe = recipe.with_anatomies(tuple(str(folder) for folder in meshes))
+    recipe = replace(recipe, ensemble=choices["ensemble"], continued=choices["continued"])
     begin, place = load_bundle(bundle or default_bundle_path()), _place(hardware[2:])
     made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)), place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
