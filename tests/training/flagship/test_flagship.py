@@ -12,7 +12,7 @@ import pytest
 from cspine.datasets import LabeledStudy, PlacedBox, RsnaOptions, StudyLabels
 from cspine.domain import Box, ConfigError, Vertebra
 from cspine.evaluation import ErrorLevels
-from cspine.models import load_bundle, open_session
+from cspine.models import load_bundle, open_session, write_bundle
 from cspine.phantom import CropPlan, FractureMix, sample_fractures
 from cspine.pipeline import Analyzer, FractureSpec
 from cspine.training import CasePlan, FlagshipRecipe, FractureCasePlan, FractureRecipe, LoopConfig, train_flagship
@@ -91,6 +91,11 @@ def test_a_set_becomes_a_bundle_and_every_study_is_answered_without_itself(root:
         train_flagship(replace(tiny_recipe(), version="0"), root, run, vertebrae, said.append)
     # What was trained is where another training begins, unless that is to begin from noise.
     still = replace(tiny_recipe(), tune=replace(tiny_recipe().tune, loop=replace(ONE, steps=0)))
+    with pytest.raises(ConfigError, match=r"has learned from studies.*--from-noise"):
+        train_flagship(still, root, tmp_path / "further", bundle, said.append)
+    parts = replace(bundle.manifest.parts, training={})  # as if phantoms alone had made it
+    graphs = {name: bundle.graph_bytes(name) for name in bundle.manifest.graphs}
+    bundle = write_bundle(tmp_path / "phantoms-alone", parts, graphs, bundle.card())
     further = train_flagship(still, root, tmp_path / "further", bundle, said.append)
     assert f"the fracture network goes on from that of bundle {bundle.short_id}" in said
     assert f"that of bundle {bundle.short_id}, then" in further.card()

@@ -65,6 +65,8 @@ from cspine.workflow import (
 )
 
 FEWEST = 2
+LEARNED_FROM_STUDIES = "folds"
+"""What of a flagship's recipe stands in the manifest of its bundle, and of those that are made from it."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,15 @@ def train_flagship(
     NoImages
         There is no such set.
     ConfigError
-        Too few patients for the folds, a class is missing, or the run folder belongs to another recipe.
+        Too few patients for the folds, a class is missing, the run folder belongs to another recipe, or the fracture
+        network that would go on has learned from studies: it may have seen those that its folds are to answer.
     """
+    if recipe.continued and goes_on(start) and LEARNED_FROM_STUDIES in start.manifest.training:
+        raise ConfigError(
+            f"the fracture network of bundle {start.short_id} ({start.manifest.name}) has learned from studies; if it "
+            "went on, folds would be answered by a network that may have seen them; begin from another bundle, or "
+            "give --from-noise"
+        )
     document = {"recipe": recipe.document(), "vertebrae": start.id, "data": root.resolve().name}
     keep_recipe(document, run, but=("workers", "threads"))  # a run may go on on another machine
     if (run / "bundle").exists():
