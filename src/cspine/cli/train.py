@@ -27,6 +27,10 @@ Bundle = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="DIR", help="Whose vertebra stage to build on; default: the shipped one's."),
 ]
+Meshes = Annotated[
+    list[Path] | None,
+    typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option("--precision", help="f32 or bf16 (mixed).")]
 Persons = Annotated[int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")]
@@ -47,10 +51,7 @@ def vertebrae(
     real: Annotated[
         Path | None, typer.Option("--real", metavar="DIR", help="Unlabeled scans (NIfTI) to adapt to; default: none.")
     ] = None,
-    meshes: Annotated[
-        list[Path] | None,
-        typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
-    ] = None,
+    meshes: Meshes = None,
     meshes_only: Annotated[bool, typer.Option("--meshes-only", help="Leave the procedural anatomy out.")] = False,
     start: Annotated[
         Path | None, typer.Option("--start", metavar="DIR", help="Begin from the networks of this bundle.")
@@ -198,10 +199,7 @@ def _need_training() -> None:
 def fractures(
     *,
     run: Run,
-    meshes: Annotated[
-        list[Path] | None,
-        typer.Option("--meshes", metavar="DIR", help="Anatomy to train on besides the procedural one; repeatable."),
-    ] = None,
+    meshes: Meshes = None,
     bundle: Bundle = None,
     persons: Persons = None,
     steps: Annotated[

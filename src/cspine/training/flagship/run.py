@@ -117,7 +117,7 @@ def train_flagship(
         Too few patients for the folds, a class is missing, the run folder belongs to another recipe, or the fracture
         network that would go on has learned from studies: it may have seen those that its folds are to answer.
     """
-    if recipe.continued and goes_on(start) and LEARNED_FROM_STUDIES in start.manifest.training.get("fractures", {}):
+    if _goes_on(recipe, start) and LEARNED_FROM_STUDIES in start.manifest.training.get("fractures", {}):
         raise ConfigError(
             f"the fracture network of bundle {start.short_id} ({start.manifest.name}) has learned from studies; if it "
             "went on, folds would be answered by a network that may have seen them; begin from another bundle, or "
