@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import lightning
 import torch
@@ -83,6 +83,15 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class DrawsBatches(Protocol):
+    """A task that draws whole batches where the network computes: no processes make samples, `sample` is not asked."""
+
+    def draw(self, number: int, config: LoopConfig, device: torch.device) -> Batch:
+        """Return batch `number`, ``config.batch`` samples on `device`: a pure function of (seed, number)."""
+        ...
+
+
 def rate_at(step: int, config: LoopConfig) -> float:
     """Return the learning rate of a step."""
     if step < config.warmup:
@@ -137,8 +146,9 @@ def fit(
     step = state.load(run / "checkpoint.pt", config)
     network, optimizer = fabric.setup(network, optimizer)
     average.to(fabric.device)
+    torch.backends.cudnn.benchmark = True  # shapes repeat
     log = _Log(run / "log.jsonl", config.log_every, report)
-    for number, batch in enumerate(_batches(task, config, step), start=step):
+    for number, batch in enumerate(_batches(task, config, step, fabric.device), start=step):
         network.train()
         if number >= config.freeze_norm * config.steps:
             _freeze_norm(network)
@@ -195,7 +205,10 @@ class _From(Sampler[int]):
         return self.stop - self.first
 
 
-def _batches(task: Task, config: LoopConfig, step: int) -> Iterator[Batch]:
+def _batches(task: Task, config: LoopConfig, step: int, device: torch.device) -> Iterator[Batch]:
+    if isinstance(task, DrawsBatches):
+        yield from (task.draw(number, config, device) for number in range(step, config.steps))
+        return
     numbers = _From(step * config.batch, config.steps * config.batch)
     loader = DataLoader(
         _Numbered(task, config),
