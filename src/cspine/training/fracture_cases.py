@@ -6,8 +6,9 @@ what parts them is the break alone. Into every crop of a twin other fractures of
 time, the cheapest way to many different ones. Nothing of family B and no evaluation-only anatomy is drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -52,6 +53,7 @@ MIMIC_GROUPS: dict[str, tuple[MimicKind, ...]] = {
     "metal": (MimicKind.PLATE_AND_SCREWS, MimicKind.POSTERIOR_SCREWS, MimicKind.DENTAL_METAL),
 }
 MIMICS = tuple(MIMIC_GROUPS)
+FirstPersons = Callable[[int], tuple[Path, ...]]
 LABEL_BITS, OWN_FRACTURE, OTHER_FRACTURE, TWIN_FRACTURE = 15, 16, 32, 64
 _INSERTED_HEALED, _TRIES = 0.1, 3
 
@@ -136,14 +138,44 @@ def make_fracture_cases(plan: FractureCasePlan, root: Path) -> list[Path]:
     ConfigError
         An anatomy is for evaluation only.
     """
+    with drawn_persons(plan, root) as first:
+        return list(first(plan.persons))
+
+
+@contextmanager
+def drawn_persons(plan: FractureCasePlan, root: Path) -> Iterator[FirstPersons]:
+    """Make the missing persons of a plan below `root`, in the background and in order.
+
+    Yields
+    ------
+    FirstPersons
+        Returns the folders of the first so many persons, as soon as all of them are there. At the end of the block
+        persons that nobody waited for are not begun.
+
+    Raises
+    ------
+    ConfigError
+        An anatomy is for evaluation only.
+    """
     root.mkdir(parents=True, exist_ok=True)
     wanted = [root / f"person_{k:05d}" for k in range(plan.persons)]
     missing = [k for k, folder in enumerate(wanted) if not folder.is_dir()]
-    if missing:
-        count = len(missing)
-        with ProcessPoolExecutor(plan.workers, mp_context=get_context("forkserver")) as pool:
-            list(pool.map(_make_one, [plan] * count, missing, [root] * count))
-    return wanted
+    if not missing:
+        yield lambda count: tuple(wanted[:count])
+        return
+    with ProcessPoolExecutor(plan.workers, mp_context=get_context("forkserver")) as pool:
+        making = {k: pool.submit(_make_one, plan, k, root) for k in missing}
+
+        def first(count: int) -> tuple[Path, ...]:
+            for number, made in making.items():
+                if number < count:
+                    made.result()
+            return tuple(wanted[:count])
+
+        try:
+            yield first
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def draw_person(plan: FractureCasePlan, number: int) -> PhantomSpec:
@@ -292,8 +324,10 @@ __all__ = [
     "TWIN_FRACTURE",
     "TYPES",
     "CropFile",
+    "FirstPersons",
     "FractureCasePlan",
     "draw_person",
+    "drawn_persons",
     "insert_own",
     "load_crops",
     "make_fracture_cases",

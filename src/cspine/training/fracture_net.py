@@ -4,12 +4,17 @@ A 3-D encoder and decoder on in-plane 2×2 blocks (no pixel is averaged away), f
 judgment pools the decoder's features twice: where attention looks, and where the map says fracture.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
 
+from cspine.domain import ConfigError
+
 INPUTS = 3
 BLOCK = 2
+WIDTHS = (16, 32, 64, 96)
 
 
 class FractureNet(nn.Module):
@@ -23,8 +28,9 @@ class FractureNet(nn.Module):
         Channels of the four scales.
     """
 
-    def __init__(self, heads: int, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+    def __init__(self, heads: int, widths: tuple[int, int, int, int] = WIDTHS) -> None:
         super().__init__()
+        self.widths = widths
         one, two, three, four = widths
         self.stem = nn.Sequential(_conv(INPUTS * BLOCK**2, one, (1, 3, 3)), _conv(one, one, (3, 1, 1)))
         self.fine = nn.Sequential(_conv(one, one, (1, 3, 3)), _conv(one, one, (3, 1, 1)))
@@ -69,6 +75,50 @@ class FractureNet(nn.Module):
         return torch.cat([looked, marked, deep.mean((2, 3, 4)), strength, highest], dim=1)
 
 
+def widened(network: FractureNet, widths: tuple[int, int, int, int]) -> FractureNet:
+    """Return a wider network that answers as `network` does (Chen et al., Net2Net, ICLR 2016, with other new weights).
+
+    Old channels get nothing from new ones at first; new ones begin from noise.
+
+    Raises
+    ------
+    ConfigError
+        `widths` is narrower somewhere.
+    """
+    old_widths = network.widths
+    if any(new < old for new, old in zip(widths, old_widths, strict=True)):
+        raise ConfigError(f"a network of widths {old_widths} cannot be widened to {widths}: one is narrower")
+    linear = network.judge[3]
+    assert isinstance(linear, nn.Linear)
+    wide = FractureNet(linear.out_features - 1, widths)
+    with torch.no_grad():
+        for (name, new), old in zip(wide.state_dict().items(), network.state_dict().values(), strict=True):
+            if name == "judge.0.weight":
+                new.zero_()
+                new[:, _pooled_columns(old_widths, widths)] = old
+                continue
+            if old.dim() > 1:
+                new[: len(old)] = 0
+            new[tuple(slice(n) for n in old.shape)] = old
+    return wide
+
+
+def widths_of(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int, int]:
+    """Return the widths of a network from the shapes of its weights; those of this version where one is missing."""
+    one, two, three, four = WIDTHS
+    named = (("map.weight", 1, one), ("look.weight", 1, two), ("out_coarse.0.weight", 0, three))
+    found = [shapes[name][axis] if name in shapes else usual for name, axis, usual in named]
+    deep = shapes.get("deep.1.0.weight")
+    return found[0], found[1], found[2], four if deep is None else deep[0]
+
+
+def _pooled_columns(old: tuple[int, ...], new: tuple[int, ...]) -> list[int]:
+    """Return where what the old judgment read stands among what the new one reads."""
+    (_, two, _, four), (_, wide_two, _, wide_four) = old, new
+    starts = ((0, two), (wide_two, two), (2 * wide_two, four), (2 * wide_two + wide_four, 2))
+    return [start + k for start, count in starts for k in range(count)]
+
+
 def _conv(inputs: int, outputs: int, kernel: tuple[int, int, int] = (3, 3, 3)) -> nn.Module:
     padding = tuple(k // 2 for k in kernel)
     layer = nn.Conv3d(inputs, outputs, kernel, padding=padding, bias=False)  # type: ignore[arg-type]  # three numbers
@@ -86,4 +136,4 @@ def _blocks(crop: torch.Tensor) -> torch.Tensor:
     return split.permute(0, 1, 4, 6, 2, 3, 5).reshape(n, c * BLOCK**2, d, h // BLOCK, w // BLOCK)
 
 
-__all__ = ["BLOCK", "INPUTS", "FractureNet"]
+__all__ = ["BLOCK", "INPUTS", "WIDTHS", "FractureNet", "widened", "widths_of"]

@@ -23,13 +23,14 @@ from cspine.training.fracture_cases import (
     CropFile,
     load_crops,
 )
-from cspine.training.fracture_net import FractureNet
+from cspine.training.fracture_net import WIDTHS, FractureNet
 from cspine.training.loop import Batch
 from cspine.training.warp import rotation
 
 MAP_POSITIVE, NOTHING, PAD_HU = 5.0, -20.0, -1000.0
 TYPE_SHARE, MIMIC_SHARE = 0.3, 0.3
 MOTION = "image artifact"
+BONE_HU = 150.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,18 @@ class FracturePlan:
         Share of samples with a fracture of their own vertebra.
     twins
         Share of the others that are unbroken twins.
-    turned
-        Share of samples that are turned and scaled; most degrees about each axis, and most scale.
+    turned, turn_deg, scale, aspect
+        Share of samples that are turned and scaled; most degrees about each axis, most scale, and most that one axis
+        is scaled more than another.
     moving, moving_mm
         Share of samples whose person moves once during the scan, and how far at most.
-    noisy, noise_hu, blurred, blur_mm, thick, thick_mm
-        Share of samples with more noise, blur in the plane, thick slices, and how much at most.
+    noisy, noise_hu, blurred, blur_mm, thick, thick_mm, streaked, streak_hu
+        Share of samples with more noise, blur in the plane, thick slices, streaks from side to side (shoulders), and
+        how much at most.
+    denser
+        Most that everything above `BONE_HU` is denser or thinner, as a share.
+    cut
+        Share of samples that the end of the scan cuts.
     """
 
     shape: tuple[int, int, int] = (40, 80, 96)
@@ -65,6 +72,7 @@ class FracturePlan:
     turned: float = 0.6
     turn_deg: float = 12.0
     scale: float = 0.1
+    aspect: float = 0.0
     moving: float = 0.1
     moving_mm: float = 3.0
     noisy: float = 0.4
@@ -73,6 +81,10 @@ class FracturePlan:
     blur_mm: float = 0.8
     thick: float = 0.2
     thick_mm: float = 1.2
+    streaked: float = 0.0
+    streak_hu: float = 60.0
+    denser: float = 0.0
+    cut: float = 0.06
     intensity: IntensitySpec = field(default_factory=IntensitySpec)
     fracture: FractureSpec = field(default_factory=FractureSpec)
 
@@ -83,6 +95,7 @@ class FractureTask:
 
     cases: tuple[Path, ...]
     plan: FracturePlan = field(default_factory=FracturePlan)
+    widths: tuple[int, int, int, int] = WIDTHS
     _overlap: DiceLoss = field(default_factory=lambda: DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0))
 
     @property
@@ -90,19 +103,15 @@ class FractureTask:
         """The crop with its masks."""
         return "crop"
 
-    def network(self) -> nn.Module:
+    def network(self) -> FractureNet:
         """Return a fresh network."""
-        return FractureNet(len(TYPES) + len(MIMICS))
+        return FractureNet(len(TYPES) + len(MIMICS), self.widths)
 
     def sample(self, number: int, batch_number: int, seed: int) -> Batch:
         """Return sample `number`."""
         rng = np.random.default_rng([seed, 4, number])
-        positives, negatives, twins = _index(self.cases)
-        pool = positives if rng.uniform() < self.plan.positive else negatives
-        if pool is negatives and self.plan.twins and len(twins) and rng.uniform() < self.plan.twins:
-            pool = twins
-        person, crop = pool[int(rng.integers(len(pool)))]
-        return draw_sample(_opened(self.cases[person]), int(crop), self.plan, rng)
+        [(person, crop)] = draw_crops(self.cases, self.plan, 1, rng)
+        return draw_sample(_opened(self.cases[person]), crop, self.plan, rng)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Return Dice and cross entropy of the map, cross entropy of fracture, type and mimic."""
@@ -126,6 +135,21 @@ class FractureTask:
 
 def _entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+def draw_crops(
+    cases: tuple[Path, ...], plan: FracturePlan, count: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Return the persons and crops of `count` samples."""
+    positives, negatives, twins = _index(cases)
+    chosen = []
+    for _ in range(count):
+        pool = positives if rng.uniform() < plan.positive else negatives
+        if pool is negatives and plan.twins and len(twins) and rng.uniform() < plan.twins:
+            pool = twins
+        person, crop = pool[int(rng.integers(len(pool)))]
+        chosen.append((int(person), int(crop)))
+    return chosen
 
 
 @lru_cache(maxsize=2)
@@ -160,7 +184,7 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
     own = _as_outlined(labels == vertebra, vertebra, rng)
     other = (labels > 0) & (labels != vertebra)
     hu = _degraded(hu, plan, rng)
-    inside = _inside(hu.shape, rng)
+    inside = _inside(hu.shape, plan.cut, rng)
     hu[~inside] = plan.intensity.pad_hu
     crop = fracture_channels(hu, own & inside, other & inside, plan.intensity, plan.fracture)
     broken = (codes & (OWN_FRACTURE | OTHER_FRACTURE)) > 0
@@ -184,7 +208,7 @@ def draw_sample(crops: CropFile, number: int, plan: FracturePlan, rng: np.random
 
 def plan_scale(plan: FracturePlan) -> float:
     """Return the smallest share of a fracture's voxels that scaling leaves."""
-    return float((1 - plan.scale) ** 3)
+    return float(((1 - plan.scale) * (1 - plan.aspect)) ** 3)
 
 
 def _moved(
@@ -192,11 +216,8 @@ def _moved(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a part of `plan.shape` out of a crop, mirrored and turned at random; HU float32, codes as they are."""
     half = (np.array(plan.shape) - 1) / 2
-    mirrored = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
-    if rng.uniform() < plan.turned:
-        spacing = np.array(plan.fracture.spacing_mm)
-        turn = rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
-        matrix = np.diag(1 / spacing) @ turn @ np.diag(spacing) @ mirrored / rng.uniform(1 - plan.scale, 1 + plan.scale)
+    is_turned, matrix = matrix_of(plan, rng)
+    if is_turned:
         reach = np.abs(matrix) @ half + 1
         part, first = _part(middle - reach, middle + reach, hu.shape)
         offset = middle - first - matrix @ half
@@ -204,8 +225,19 @@ def _moved(
         return turned, ndimage.affine_transform(codes[part], matrix, offset, plan.shape, order=0)
     start = np.rint(middle - half)
     part, _ = _part(start, start + 2 * half, hu.shape)
-    step = int(mirrored[2, 2])
+    step = int(matrix[2, 2])
     return hu[part][..., ::step].astype(np.float32), np.ascontiguousarray(codes[part][..., ::step])
+
+
+def matrix_of(plan: FracturePlan, rng: np.random.Generator) -> tuple[bool, np.ndarray]:
+    """Return whether a sample is turned, and the matrix (3, 3) from its voxels to those of its crop."""
+    mirrored = np.diag([1.0, 1.0, -1.0 if rng.uniform() < 0.5 else 1.0])
+    if rng.uniform() >= plan.turned:
+        return False, mirrored
+    spacing = np.array(plan.fracture.spacing_mm)
+    turn = rotation(np.radians(rng.uniform(-plan.turn_deg, plan.turn_deg, 3)))
+    scale = rng.uniform(1 - plan.scale, 1 + plan.scale) * (1 + rng.uniform(-1, 1, 3) * plan.aspect)
+    return True, np.diag(1 / spacing / scale) @ turn @ np.diag(spacing) @ mirrored
 
 
 def _stepped(
@@ -263,6 +295,8 @@ def _degraded(hu: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> n
         hu = np.asarray(ndimage.gaussian_filter(hu, (0, sigma / spacing[1], sigma / spacing[2]), truncate=2.5))
     if rng.uniform() < plan.thick:
         hu = np.asarray(ndimage.gaussian_filter1d(hu, rng.uniform(0, plan.thick_mm) / spacing[0], axis=0, truncate=2.5))
+    if plan.denser:
+        hu = hu + np.float32(rng.uniform(-plan.denser, plan.denser)) * np.maximum(hu - np.float32(BONE_HU), 0)
     out = hu * np.float32(rng.uniform(0.9, 1.12)) + np.float32(rng.uniform(-30, 30))
     if rng.uniform() < plan.noisy:
         noise = rng.standard_normal(hu.shape, dtype=np.float32)
@@ -270,13 +304,17 @@ def _degraded(hu: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> n
             smooth = np.asarray(ndimage.gaussian_filter(noise, (0.4, 0.7, 0.7), truncate=2.0), dtype=np.float32)
             noise = np.asarray(smooth / smooth.std(), dtype=np.float32)
         out = out + np.float32(rng.uniform(0, plan.noise_hu)) * noise
+    if rng.uniform() < plan.streaked:
+        noise = rng.standard_normal(hu.shape, dtype=np.float32)
+        streaks = np.asarray(ndimage.gaussian_filter(noise, (0.2, 0.5, 6.0), truncate=2.5), dtype=np.float32)
+        out = out + np.float32(rng.uniform(0, plan.streak_hu) / streaks.std()) * streaks
     return np.asarray(out, dtype=np.float32)
 
 
-def _inside(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _inside(shape: tuple[int, ...], share: float, rng: np.random.Generator) -> np.ndarray:
     """Return the scanned part of a crop: usually all of it."""
     inside = np.ones(shape, dtype=bool)
-    if rng.uniform() < 0.06:
+    if rng.uniform() < share:
         cut = int(rng.uniform(0.05, 0.3) * shape[0])
         inside[slice(0, cut) if rng.uniform() < 0.5 else slice(shape[0] - cut, None)] = False
     return inside
@@ -289,4 +327,4 @@ def _blocked(mask: np.ndarray, block: tuple[int, int, int]) -> np.ndarray:
     return np.asarray(split.any(axis=(1, 3, 5)), dtype=np.float32)
 
 
-__all__ = ["FracturePlan", "FractureTask", "draw_sample"]
+__all__ = ["FracturePlan", "FractureTask", "draw_crops", "draw_sample", "matrix_of", "plan_scale"]

@@ -16,14 +16,18 @@ from torch import nn
 from cspine.domain import BundleIncompatible
 from cspine.evaluation import ErrorLevels
 from cspine.models import ModelBundle, load_bundle
+from cspine.phantom import CropPlan
 from cspine.pipeline import Analyzer, FractureSpec, LocalizeSpec, SecondLookSpec
 from cspine.training.devices import ANYWHERE, Place
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
-from cspine.training.fracture_cases import MIMICS, TYPES, FractureCasePlan, make_fracture_cases
+from cspine.training.fracture_cases import MIMICS, TYPES, FirstPersons, FractureCasePlan, drawn_persons
+from cspine.training.fracture_net import WIDTHS, FractureNet, widened, widths_of
 from cspine.training.fracture_task import FracturePlan, FractureTask
 from cspine.training.loop import LoopConfig, fit
+from cspine.training.on_device.fracture_batches import HeldFractureTask
 from cspine.training.recipe_file import keep_recipe
 from cspine.training.vertebrae import begin_from
+from cspine.training.warm_start import graph_shapes
 from cspine.workflow import (
     EvaluationPlan,
     Tuned,
@@ -73,19 +77,21 @@ class FracturePhase:
     plan: FracturePlan
     loop: LoopConfig
 
-    def few(self, cases: tuple[Path, ...]) -> tuple[Path, ...]:
-        """Return the persons that it trains on."""
-        return cases[: max(1, round(self.persons * len(cases)))]
+    def few(self, persons: int) -> int:
+        """Return how many of the persons it trains on, the first ones."""
+        return max(1, round(self.persons * persons))
+
+
+_PATCH, _CROP, _WHOLE = (24, 48, 48), FracturePlan().shape, FractureSpec().shape
 
 
 def _phase(persons: float, shape: tuple[int, int, int], plan: FracturePlan, loop: LoopConfig) -> FracturePhase:
-    small = shape != FracturePlan().shape
+    small = shape == _PATCH
     return FracturePhase(persons, replace(plan, shape=shape, aimed=small), loop)
 
 
 FRACTURE_GRAPH = "fracture"
 _SEEDS = 1000
-_PATCH, _CROP = (24, 48, 48), FracturePlan().shape
 _LOOP = LoopConfig(batch=16, threads=1, save_every=100, channels_last=False, freeze_norm=1.0, ema=0.99)
 _CROPS = replace(_LOOP, batch=6, learning_rate=1e-3, freeze_norm=0.8)
 _FIRST = FracturePlan(twins=0.0, moving=0.0)
@@ -104,6 +110,15 @@ CONTINUED = (
     _phase(1.0, _CROP, FracturePlan(), replace(_CROPS, steps=1600, seed=8)),
 )
 """What a network that has learned this goes through on new persons."""
+_HELD = replace(_LOOP, batch=64, save_every=1000, log_every=100, freeze_norm=0.9, ema=0.998)
+_HELD_PLAN = FracturePlan(streaked=0.15, cut=0.12, aspect=0.08, denser=0.25)
+HELD = (
+    _phase(0.25, _PATCH, _HELD_PLAN, replace(_HELD, steps=4000, learning_rate=2e-3, seed=11)),
+    _phase(0.6, _PATCH, _HELD_PLAN, replace(_HELD, steps=4000, learning_rate=2e-3, seed=12)),
+    _phase(1.0, _PATCH, _HELD_PLAN, replace(_HELD, steps=4000, learning_rate=1.5e-3, seed=13)),
+    _phase(1.0, _WHOLE, _HELD_PLAN, replace(_HELD, batch=16, steps=2000, learning_rate=1e-3, seed=14)),
+)
+"""The same on a GPU that draws its samples itself, a million parts, and whole crops as they are judged."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,8 @@ class FractureRecipe:
     ----------
     cases
         Which crops are drawn.
+    widths
+        Channels of the network's four scales.
     phases
         The training.
     members
@@ -135,6 +152,7 @@ class FractureRecipe:
     name: str = "cspine"
     version: str = "3"
     cases: FractureCasePlan = field(default_factory=FractureCasePlan)
+    widths: tuple[int, int, int, int] = WIDTHS
     phases: tuple[FracturePhase, ...] = PHASES
     members: int = 1
     mirrored: bool = False
@@ -204,6 +222,19 @@ def continued_fractures() -> FractureRecipe:
     )
 
 
+def gpu_fractures() -> FractureRecipe:
+    """Return the recipe for a GPU: it begins from the fracture network of a bundle and makes it wider."""
+    crops = CropPlan(scans=2)
+    return FractureRecipe(
+        version="6",
+        cases=FractureCasePlan(persons=60, crops=crops, other_every=8, inserted=3, seed=6128, workers=14),
+        widths=(24, 48, 80, 96),
+        phases=HELD,
+        tuning=28,
+        tuning_seed=521,
+    )
+
+
 def train_fractures(
     recipe: FractureRecipe,
     run: Path,
@@ -213,6 +244,7 @@ def train_fractures(
     start: ModelBundle | None = None,
     real: Path | None = None,
     place: Place = ANYWHERE,
+    on_device: bool = False,
 ) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
@@ -225,8 +257,8 @@ def train_fractures(
     real
         Folder of real scans (NIfTI) without a fracture, of which those of odd patient numbers are left for tests:
         limits of rule-in are raised until none of them is ruled in. They do not train.
-    place
-        Where the training computes.
+    place, on_device
+        As `train_members` takes them.
 
     Raises
     ------
@@ -240,17 +272,54 @@ def train_fractures(
     keep_recipe({"recipe": document_of(recipe), "vertebrae": vertebrae.id, **begun, **spared}, run)
     if (run / "bundle").exists():
         return load_bundle(run / "bundle")
-    cases = tuple(make_fracture_cases(recipe.cases, run / "cases"))
-    say(f"crops of {len(cases)} phantom persons")
-    members = []
-    for k, name in enumerate(recipe.spec.graphs):
-        phases = recipe.member(k)
-        first = None if start is None else begun_fractures(start, name, phases[0], cases)
-        members.append(train_phases(phases, cases, run / name, say, first=first, place=place))
+    members = train_members(recipe, run, say, start=start, place=place, on_device=on_device)
     about = _about(recipe, vertebrae, start)
     untuned = write_fracture_bundle(run / "bundle-untuned", vertebrae, members, about, None)
     tuned = _tuned(recipe, Analyzer(untuned, threads=recipe.threads), real, say)
     return write_fracture_bundle(run / "bundle", vertebrae, members, about, tuned)
+
+
+def train_members(
+    recipe: FractureRecipe,
+    run: Path,
+    say: Say,
+    *,
+    start: ModelBundle | None = None,
+    place: Place = ANYWHERE,
+    on_device: bool = False,
+) -> list[nn.Module]:
+    """Return the networks of a recipe; finished ones are read, and no crops are drawn for them.
+
+    Persons are drawn while the first phases train. So a run folder whose networks were trained on one machine can be
+    finished on another.
+
+    Parameters
+    ----------
+    place
+        Where the training computes.
+    on_device
+        Draw samples there, too, from crops that are held in its memory (`HeldFractureTask`), 2 MB each.
+    """
+    names = recipe.spec.graphs
+    wanted = [k for k, name in enumerate(names) if not finished(recipe.member(k), run / name)]
+    kind = HeldFractureTask if on_device else FractureTask
+    if wanted:
+        say(f"crops of {recipe.cases.persons} phantom persons")
+        with drawn_persons(recipe.cases, run / "cases") as persons:
+            tasks = PhaseTasks(recipe.cases.persons, persons, kind, recipe.widths)
+            for k in wanted:
+                phases, first = recipe.member(k), None
+                if start is not None:
+                    first = begun_fractures(start, names[k], phases[0], persons(phases[0].few(recipe.cases.persons)))
+                    first = widened(first, recipe.widths)
+                train_phases(phases, tasks, run / names[k], say, first=first, place=place)
+    last = f"phase-{len(recipe.phases)}"
+    return [_read(FractureTask((), widths=recipe.widths), run / name / last / "averaged.pt") for name in names]
+
+
+def finished(phases: Sequence[FracturePhase], run: Path) -> bool:
+    """Whether the last phase of a network has been trained."""
+    return (run / f"phase-{len(phases)}" / "averaged.pt").exists()
 
 
 def goes_on(start: ModelBundle) -> bool:
@@ -259,7 +328,7 @@ def goes_on(start: ModelBundle) -> bool:
     return FRACTURE_GRAPH in start.manifest.graphs and told == [TYPES, MIMICS]
 
 
-def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> nn.Module:
+def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> FractureNet:
     """Return the network of a bundle's fracture graph `name`, ready to be trained on.
 
     Raises
@@ -273,7 +342,10 @@ def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: 
             "start from another bundle, or without one"
         )
     graph = name if name in start.manifest.graphs else FRACTURE_GRAPH
-    return begin_from(start, graph, FractureTask(phase.few(cases), phase.plan), phase.loop.seed)
+    task = FractureTask(cases, phase.plan, widths=widths_of(graph_shapes(start, graph)))
+    network = begin_from(start, graph, task, phase.loop.seed)
+    assert isinstance(network, FractureNet)
+    return network
 
 
 def _tuned(recipe: FractureRecipe, analyzer: Analyzer, real: Path | None, say: Say) -> Tuned:
@@ -292,21 +364,42 @@ def _tuned(recipe: FractureRecipe, analyzer: Analyzer, real: Path | None, say: S
     return tune(studies, recipe.localize, chosen_on, errors, unbroken=whole)
 
 
+@dataclass(frozen=True)
+class PhaseTasks:
+    """What each phase trains on: the first persons, drawn as `kind` says.
+
+    Attributes
+    ----------
+    persons
+        How many there are in all.
+    first
+        Returns the folders of the first so many.
+    """
+
+    persons: int
+    first: FirstPersons
+    kind: type[FractureTask] = FractureTask
+    widths: tuple[int, int, int, int] = WIDTHS
+
+    def of(self, phase: FracturePhase) -> FractureTask:
+        """Return the task of a phase, once its persons are there."""
+        return self.kind(self.first(phase.few(self.persons)), phase.plan, self.widths)
+
+
 def train_phases(
     phases: Sequence[FracturePhase],
-    cases: tuple[Path, ...],
+    tasks: PhaseTasks,
     run: Path,
     say: Say,
     *,
     first: nn.Module | None = None,
     place: Place = ANYWHERE,
-) -> nn.Module:
+) -> FractureNet:
     """Return the network that the phases make of stored crops, from `first` on, or from noise."""
     network = first
     for number, phase in enumerate(phases, start=1):
-        task = FractureTask(phase.few(cases), phase.plan)
-        network = train_phase(phase, task, run / f"phase-{number}", network, say, place=place)
-    assert network is not None
+        network = train_phase(phase, tasks.of(phase), run / f"phase-{number}", network, say, place=place)
+    assert isinstance(network, FractureNet)
     return network
 
 
@@ -318,7 +411,7 @@ def train_phase(
     say: Say,
     *,
     place: Place = ANYWHERE,
-) -> nn.Module:
+) -> FractureNet:
     """Train a phase from where an earlier run stopped, or load it when it was finished."""
     done = run / "averaged.pt"
     if not done.exists():
@@ -328,8 +421,12 @@ def train_phase(
             say(f"{run.name} {step}/{phase.loop.steps}  {figures}")
 
         torch.save(fit(task, phase.loop, run, start, report, place=place).state_dict(), done)
+    return _read(task, done)
+
+
+def _read(task: FractureTask, path: Path) -> FractureNet:
     network = task.network()
-    network.load_state_dict(torch.load(done, weights_only=True))
+    network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
 
 
@@ -362,6 +459,8 @@ def document_of(recipe: FractureRecipe) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(json.dumps(asdict(plain)))
     if not recipe.second_look.levels:
         del document["second_look"]  # runs that began before there was one go on
+    if recipe.widths == WIDTHS:
+        del document["widths"]
     return document
 
 
@@ -371,6 +470,7 @@ __all__ = [
     "FracturePhase",
     "FractureRecipe",
     "continued_fractures",
+    "gpu_fractures",
     "document_of",
     "train_fractures",
     "train_phase",

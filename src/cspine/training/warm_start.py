@@ -57,6 +57,11 @@ def start_from(bundle: ModelBundle, graph: str, network: nn.Module, samples: Ite
     return network
 
 
+def graph_shapes(bundle: ModelBundle, graph: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a graph's weights by name."""
+    return {name: tuple(weight.shape) for name, weight in _weights(bundle, graph).items()}
+
+
 def _folded(network: nn.Module) -> Iterator[tuple[str, nn.BatchNorm3d]]:
     """Yield the name that the exporter gives to the folded bias of a convolution without one, and what is behind it."""
     for name, module in network.named_modules():

@@ -49,8 +49,17 @@ from cspine.training.flagship.scores import load_scores, save_scores
 from cspine.training.flagship.study_crops import outlined_study, store_generated, store_study
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import make_fracture_cases
+from cspine.training.fracture_net import FractureNet
 from cspine.training.fracture_task import FractureTask
-from cspine.training.fractures import FRACTURE_GRAPH, Say, begun_fractures, goes_on, train_phase, train_phases
+from cspine.training.fractures import (
+    FRACTURE_GRAPH,
+    PhaseTasks,
+    Say,
+    begun_fractures,
+    goes_on,
+    train_phase,
+    train_phases,
+)
 from cspine.training.recipe_file import keep_recipe
 from cspine.training.stacks import phantom_family
 from cspine.workflow import (
@@ -238,20 +247,22 @@ def _goes_on(recipe: FlagshipRecipe, start: ModelBundle) -> bool:
 
 def _first(
     recipe: FlagshipRecipe, start: ModelBundle, persons: tuple[Path, ...], run: Path, say: Say, *, place: Place
-) -> nn.Module:
+) -> FractureNet:
     """Return the fracture network before it sees a study: that of the bundle, or what phantoms alone make of noise."""
     if not _goes_on(recipe, start):
-        return train_phases(recipe.phantoms.phases, persons, run, say, place=place)
+        tasks = PhaseTasks(len(persons), lambda count: persons[:count], widths=recipe.phantoms.widths)
+        return train_phases(recipe.phantoms.phases, tasks, run, say, place=place)
     say(f"the fracture network goes on from that of bundle {start.short_id}")
     return begun_fractures(start, FRACTURE_GRAPH, recipe.tune, persons)
 
 
 def _trained(
-    recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: nn.Module, say: Say, *, place: Place
+    recipe: FlagshipRecipe, cases: tuple[Path, ...], run: Path, first: FractureNet, say: Say, *, place: Place
 ) -> nn.Module:
-    start = FractureTask(cases, recipe.tune.plan).network()
+    task = FractureTask(cases, recipe.tune.plan, first.widths)
+    start = task.network()
     start.load_state_dict(first.state_dict())
-    return train_phase(recipe.tune, FractureTask(cases, recipe.tune.plan), run / "network", start, say, place=place)
+    return train_phase(recipe.tune, task, run / "network", start, say, place=place)
 
 
 def _scored(studies: _Set, held: Sequence[str], analyzer: Analyzer, fold: Path) -> dict[str, TunedStudy]:
