@@ -71,8 +71,8 @@ class HeldFractureTask(FractureTask):
         """Return batch `number`; what `sample` returns, stacked."""
         rng = np.random.default_rng([config.seed, STREAM, number, 1])
         chosen = draw_crops(self.cases, self.plan, config.batch, rng)
-        held = [(_held(self.cases[person], device), crop) for person, crop in chosen]
-        return draw_batch(held, self.plan, rng, generator_of(config.seed, STREAM, number, device))
+        crops = [(held(self.cases[person], device), crop) for person, crop in chosen]
+        return draw_batch(crops, self.plan, rng, generator_of(config.seed, STREAM, number, device))
 
 
 def draw_batch(
@@ -133,7 +133,7 @@ class _Truth:
 
 
 @lru_cache(maxsize=4096)
-def _held(folder: Path, device: torch.device) -> HeldPerson:
+def held(folder: Path, device: torch.device) -> HeldPerson:
     """Read the crops of a person and put them on the device, where they stay."""
     crops = load_crops(folder)
     rng = np.random.default_rng(len(crops.vertebra))
@@ -282,4 +282,4 @@ def _softened(own: torch.Tensor, other: torch.Tensor, plan: FracturePlan) -> tup
     return blurred(own.float(), widths, limits), blurred(other.float(), widths, limits)
 
 
-__all__ = ["HeldFractureTask", "HeldPerson", "draw_batch"]
+__all__ = ["HeldFractureTask", "HeldPerson", "draw_batch", "held"]
