@@ -10,7 +10,16 @@ import pytest
 from cspine.domain import ConfigError
 from cspine.models import load_bundle
 from cspine.pipeline import PipelineSpec
-from cspine.training import CasePlan, LoopConfig, VertebraRecipe, continued_recipe, train_vertebrae, vertebra_recipe
+from cspine.training import (
+    CasePlan,
+    LoopConfig,
+    Place,
+    VertebraRecipe,
+    continued_recipe,
+    train_vertebrae,
+    vertebra_recipe,
+)
+from cspine.training.loop import DrawsBatches
 from cspine.training.tissue_cases import TissueCase, save_case
 
 pytestmark = [
@@ -45,6 +54,24 @@ def test_cases_become_a_bundle_and_a_second_call_makes_nothing_anew(toy_case: Ti
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*.pt")} == before
     with pytest.raises(ConfigError, match=r"holds a run of another recipe"):
         train_vertebrae(replace(TINY, version="3"), run, real, said.append)
+
+
+@pytest.mark.parametrize(("asked", "held"), [(True, True), (False, False), (None, False)])
+def test_samples_are_drawn_on_the_device_when_asked_for_and_the_run_is_of_the_same_recipe(
+    toy_case: TissueCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool | None, held: bool
+) -> None:
+    class Stop(Exception):
+        """No need to train."""
+
+    def stopped(task: object, *_: object, **__: object) -> None:
+        raise Stop(isinstance(task, DrawsBatches))
+
+    save_case(toy_case, tmp_path / "cases" / "case_00000")
+    monkeypatch.setattr("cspine.training.vertebrae.fit", stopped)
+    for on_device, expected in ((asked, held), (not held, not held)):
+        with pytest.raises(Stop) as told:
+            train_vertebrae(TINY, tmp_path, None, print, place=Place("cpu"), on_device=on_device)
+        assert told.value.args == (expected,)
 
 
 def test_the_shipped_recipes_never_take_what_only_evaluates() -> None:

@@ -68,13 +68,21 @@ def vertebrae(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads that train.")] = None,
     device: Device = "auto",
     precision: Precision = "f32",
+    on_device: Annotated[
+        bool | None,
+        typer.Option(
+            "--on-device/--no-on-device",
+            help="Draw the samples of phantoms where the network computes; default: with cuda.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the vertebra stage by its recipe and write DIR/bundle."""
     anatomies = tuple(str(folder) for folder in meshes or ()), not meshes_only
     sizes = {"cases": cases, "coarse": coarse_steps, "refine": refine_steps, "seed": seed}
     hardware = (workers, threads, device, precision)
-    run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware), verbose=verbose)
+    run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware, on_device), verbose=verbose)
 
 
 def _vertebrae(
@@ -82,6 +90,7 @@ def _vertebrae(
     anatomies: tuple[tuple[str, ...], bool],
     sizes: dict[str, int | None],
     hardware: tuple[int | None, int | None, str, str],
+    on_device: bool | None,
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -94,7 +103,9 @@ def _vertebrae(
     meshes, procedural = anatomies
     recipe = recipe.of_anatomies(meshes, procedural=procedural).smaller(sizes).on(*hardware[:2])
     begin, place = None if start is None else load_bundle(start), _place(hardware[2:])
-    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=place)
+    bundle = train_vertebrae(
+        recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=place, on_device=on_device
+    )
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
     return ExitCode.DONE
 

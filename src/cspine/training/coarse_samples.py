@@ -70,7 +70,7 @@ def draw_coarse(
     case: TissueCase, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
 ) -> CoarseSample:
     """Draw one sample from a phantom."""
-    place = _place(case.field.grid, case.centers_lps_mm, shape, plan, rng)
+    place = place_patch(case.field.grid, case.centers_lps_mm, shape, plan, rng)
     codes = place.unflipped(take(case.field.codes, place.warps, AIR_CODE))
     bony = block_mean(codes >= BONE_BASE, SUB)
     hu = block_mean(draw_contrast(rng)[codes], SUB)
@@ -85,7 +85,7 @@ def draw_coarse_real(
     case: RealCase, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
 ) -> CoarseSample:
     """Draw one sample from a real scan with pseudo-labels."""
-    place = _place(case.grid, case.centers_lps_mm, shape, plan, rng)
+    place = place_patch(case.grid, case.centers_lps_mm, shape, plan, rng)
     hu = block_mean(place.unflipped(take(case.hu, place.warps, -1000)).astype(np.float32), SUB)
     labels = place.unflipped(take(case.classes, place.warps, 0))
     classes = labels[SUB[0] // 2 :: SUB[0], SUB[1] // 2 :: SUB[1], SUB[2] // 2 :: SUB[2]].copy()
@@ -100,7 +100,7 @@ def _finish(
     plan: CoarsePlan,
     rng: np.random.Generator,
 ) -> CoarseSample:
-    low, high = _draw_field(hu.shape, rng)
+    low, high = draw_scanned(hu.shape, rng)
     outside = np.ones(hu.shape, dtype=bool)
     outside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = False
     hu[outside] = plan.intensity.pad_hu
@@ -109,9 +109,10 @@ def _finish(
     return CoarseSample(normalize(hu, plan.intensity)[None], classes, heat)
 
 
-def _place(
+def place_patch(
     grid: Grid, centers: Centers, shape: tuple[int, int, int], plan: CoarsePlan, rng: np.random.Generator
 ) -> Placement:
+    """Draw where a patch lies: mostly round a vertebra, seldom anywhere."""
     low = rng.uniform() < 0.15
     chosen = [v for v in centers if (v > Vertebra.T1) == low] or list(centers)
     anchor = grid.to_index(centers[chosen[rng.integers(len(chosen))]])
@@ -127,7 +128,7 @@ def _place(
     return Placement((warps[0], warps[1], warps[2]), bool(rng.uniform() < 0.5))
 
 
-def _draw_field(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
+def draw_scanned(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     """Return the voxel box that the scan covers; often the whole patch, else cut at one or more faces."""
     low, high = [0, 0, 0], list(shape)
     for axis, chance in enumerate((0.45, 0.2, 0.2)):
@@ -139,14 +140,19 @@ def _draw_field(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
 
 
 def _heat(where: tuple[Grid, Centers, Placement], scanned: Field, spec: CoarseSpec) -> np.ndarray:
-    grid, centers, place = where
+    place = where[2]
     heat = np.zeros((len(HEAT_CLASSES), *place.shape), dtype=np.float32)
-    reach = CENTER_REACH_MM / np.array(spec.spacing_mm)
     sz, sy, sx = (HEAT_SIGMA_MM / s for s in spec.spacing_mm)
-    for vertebra, center in centers.items():
-        at = place.to_sample(grid.to_index(center))
-        if (at < np.array(scanned[0]) - 0.5 - reach).any() or (at > np.array(scanned[1]) - 0.5 + reach).any():
-            continue
+    for vertebra, at in centers_in_reach(where, scanned, spec).items():
         channel = min(int(vertebra), len(HEAT_CLASSES)) - 1
         heat[channel] = np.maximum(heat[channel], gaussian_at(place.shape, at, (sz, sy, sx)))
     return heat
+
+
+def centers_in_reach(where: tuple[Grid, Centers, Placement], scanned: Field, spec: CoarseSpec) -> Centers:
+    """Return the (fractional) sample voxel of every center that is asked for."""
+    grid, centers, place = where
+    reach = CENTER_REACH_MM / np.array(spec.spacing_mm)
+    low, high = np.array(scanned[0]) - 0.5 - reach, np.array(scanned[1]) - 0.5 + reach
+    places = {vertebra: place.to_sample(grid.to_index(center)) for vertebra, center in centers.items()}
+    return {vertebra: at for vertebra, at in places.items() if (at >= low).all() and (at <= high).all()}

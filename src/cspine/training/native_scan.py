@@ -30,16 +30,25 @@ def scan_natively(
     hu: np.ndarray, spacing_mm: tuple[float, float, float], ranges: NativeRange, rng: np.random.Generator
 ) -> np.ndarray:
     """Return float32 `hu` (slice, row, column) after a passage through a drawn grid, or unchanged."""
-    if rng.uniform() >= ranges.chance:
-        return hu
-    slice_mm, pixel_mm = rng.uniform(*ranges.slice_mm), rng.uniform(*ranges.pixel_mm)
     out = hu
-    for axis, native_mm in enumerate((slice_mm, pixel_mm, pixel_mm)):
-        step_mm = spacing_mm[axis]
-        if native_mm > step_mm:
-            matrix = passage(hu.shape[axis], native_mm / step_mm, float(rng.uniform()))
+    for axis, matrix in enumerate(draw_passages(hu.shape, spacing_mm, ranges, rng)):
+        if matrix is not None:
             out = np.moveaxis(np.tensordot(matrix, out, axes=(1, axis)), 0, axis)
     return np.ascontiguousarray(out, dtype=np.float32)
+
+
+def draw_passages(
+    shape: tuple[int, ...], spacing_mm: tuple[float, float, float], ranges: NativeRange, rng: np.random.Generator
+) -> list[np.ndarray | None]:
+    """Return the matrix of each axis' passage through a drawn grid, ``None`` where the axis stays as it is."""
+    if rng.uniform() >= ranges.chance:
+        return [None] * len(shape)
+    slice_mm, pixel_mm = rng.uniform(*ranges.slice_mm), rng.uniform(*ranges.pixel_mm)
+    passages: list[np.ndarray | None] = []
+    for count, step_mm, native_mm in zip(shape, spacing_mm, (slice_mm, pixel_mm, pixel_mm), strict=True):
+        coarser = native_mm > step_mm
+        passages.append(passage(count, native_mm / step_mm, float(rng.uniform())) if coarser else None)
+    return passages
 
 
 def passage(count: int, ratio: float, offset: float) -> np.ndarray:

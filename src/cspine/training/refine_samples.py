@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cspine.domain import Vertebra
+from cspine.domain import Grid, Vertebra
 from cspine.pipeline import IntensitySpec, RefineSpec, prompt, refine_channels
+from cspine.training.coarse_samples import Centers, Field
 from cspine.training.native_scan import NativeRange, scan_natively
 from cspine.training.synthesis import AIR_CODE, add_texture, degrade, draw_contrast
 from cspine.training.tissue_cases import BONE_BASE, TissueCase
@@ -56,11 +57,9 @@ class RefineSample:
 
 def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) -> RefineSample:
     """Draw one crop from a case."""
-    usual = [v for v in case.centers_lps_mm if v <= Vertebra.T1]
-    names = [v for v in usual for _ in range(plan.often if v <= Vertebra.C2 else 1)]
-    vertebra = names[rng.integers(len(names))]
+    vertebra = choose_vertebra(case.centers_lps_mm, plan, rng)
     spec = plan.refine
-    place = _place(case, vertebra, plan, rng)
+    place = place_crop(case.spine.grid, case.centers_lps_mm[vertebra], plan, rng)
     codes = place.unflipped(take(case.spine.codes, place.warps, AIR_CODE))
     target_code = BONE_BASE + 4 * int(vertebra)
     mask = block_mean((codes >= target_code) & (codes < target_code + 4), SUB)
@@ -68,7 +67,9 @@ def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) ->
     spacing_mm = (spec.spacing_mm,) * 3
     hu = scan_natively(add_texture(hu, block_mean(codes >= BONE_BASE, SUB), rng), spacing_mm, plan.native, rng)
     hu = degrade(hu, spacing_mm, rng)
-    inside = _draw_inside(spec.shape, rng)
+    low, high = draw_scanned(spec.shape, rng)
+    inside = np.zeros(spec.shape, dtype=bool)
+    inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = True
     hu[~inside] = plan.intensity.pad_hu
     at = place.to_sample(case.spine.grid.to_index(case.centers_lps_mm[vertebra]))
     heat = gaussian_at(spec.shape, at, (CENTER_SIGMA_MM / spec.spacing_mm,) * 3)
@@ -76,9 +77,17 @@ def draw_refine(case: TissueCase, plan: RefinePlan, rng: np.random.Generator) ->
     return RefineSample(crop, np.stack([mask, heat]))
 
 
-def _place(case: TissueCase, vertebra: Vertebra, plan: RefinePlan, rng: np.random.Generator) -> Placement:
-    grid, spec = case.spine.grid, plan.refine
-    anchor = grid.to_index(case.centers_lps_mm[vertebra])
+def choose_vertebra(centers: Centers, plan: RefinePlan, rng: np.random.Generator) -> Vertebra:
+    """Draw whose crop it is."""
+    usual = [v for v in centers if v <= Vertebra.T1]
+    names = [v for v in usual for _ in range(plan.often if v <= Vertebra.C2 else 1)]
+    return names[rng.integers(len(names))]
+
+
+def place_crop(grid: Grid, center_lps_mm: np.ndarray, plan: RefinePlan, rng: np.random.Generator) -> Placement:
+    """Draw where the crop of the vertebra with this center lies."""
+    spec = plan.refine
+    anchor = grid.to_index(center_lps_mm)
     scales = draw_scales(rng, plan.warp)
     sigma, limit = plan.jitter_mm
     jitter = np.clip(rng.normal(0, sigma, 3), -limit, limit)
@@ -90,16 +99,15 @@ def _place(case: TissueCase, vertebra: Vertebra, plan: RefinePlan, rng: np.rando
     return Placement((warps[0], warps[1], warps[2]), bool(rng.uniform() < 0.5))
 
 
-def _draw_inside(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """Return the scanned part of the crop: usually all of it, else cut at a face."""
-    inside = np.ones(shape, dtype=bool)
-    if rng.uniform() < 0.3:
-        cut = int(rng.uniform(0.05, 0.55) * shape[0])
-        inside[(slice(0, cut) if rng.uniform() < 0.5 else slice(shape[0] - cut, None))] = False
-    if rng.uniform() < 0.1:
-        cut = int(rng.uniform(0.05, 0.45) * shape[2])
-        inside[:, :, (slice(0, cut) if rng.uniform() < 0.5 else slice(shape[2] - cut, None))] = False
-    if rng.uniform() < 0.1:
-        cut = int(rng.uniform(0.05, 0.45) * shape[1])
-        inside[:, (slice(0, cut) if rng.uniform() < 0.3 else slice(shape[1] - cut, None))] = False
-    return inside
+def draw_scanned(shape: tuple[int, int, int], rng: np.random.Generator) -> Field:
+    """Return the voxel box that the scan covers: usually all of the crop, else cut at a face."""
+    low, high = [0, 0, 0], list(shape)
+    for axis, chance, most, first in ((0, 0.3, 0.55, 0.5), (2, 0.1, 0.45, 0.5), (1, 0.1, 0.45, 0.3)):
+        if rng.uniform() >= chance:
+            continue
+        cut = int(rng.uniform(0.05, most) * shape[axis])
+        if rng.uniform() < first:
+            low[axis] = cut
+        else:
+            high[axis] = shape[axis] - cut
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])

@@ -62,8 +62,7 @@ class CoarseTask:
 
     def sample(self, number: int, batch_number: int, seed: int) -> Batch:
         """Return sample `number`."""
-        shapes = self.plan.shapes
-        shape = shapes[int(np.random.default_rng([seed, 1, batch_number]).integers(len(shapes)))]
+        shape = self.shape_of(batch_number, seed)
         rng = np.random.default_rng([seed, 2, number])
         if self.real and rng.uniform() < self.real_share:
             real = load_real_case(self.real[int(rng.integers(len(self.real)))])
@@ -76,6 +75,11 @@ class CoarseTask:
             "classes": torch.from_numpy(made.classes.astype(np.int64))[None],
             "heat": torch.from_numpy(made.heat),
         }
+
+    def shape_of(self, batch_number: int, seed: int) -> tuple[int, int, int]:
+        """Return the shape of a batch's patches."""
+        shapes = self.plan.shapes
+        return shapes[int(np.random.default_rng([seed, 1, batch_number]).integers(len(shapes)))]
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Return Dice + cross entropy of the classes, weighted cross entropy of the heat."""

@@ -18,10 +18,11 @@ from cspine.domain import ConfigError
 from cspine.models import ModelBundle, load_bundle
 from cspine.phantom import PROCEDURAL
 from cspine.pipeline import Analyzer, PipelineSpec
-from cspine.training.devices import ANYWHERE, Place
+from cspine.training.devices import ANYWHERE, Place, device_named
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit
 from cspine.training.make_cases import CasePlan, make_cases
+from cspine.training.on_device import HeldCoarseTask, HeldRefineTask
 from cspine.training.pseudo_labels import Consistency, pseudo_label
 from cspine.training.real_cases import save_real_case
 from cspine.training.recipe_file import keep_recipe
@@ -140,6 +141,7 @@ def train_vertebrae(
     start: ModelBundle | None = None,
     *,
     place: Place = ANYWHERE,
+    on_device: bool | None = None,
 ) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
@@ -153,6 +155,9 @@ def train_vertebrae(
         Begin from the networks of this bundle.
     place
         Where the training computes.
+    on_device
+        Draw the samples of phantoms there, too, a batch at once (other samples, of the same distribution); ``None``:
+        when it is a CUDA device, which would wait for processors otherwise. Real scans are drawn on processors.
 
     Raises
     ------
@@ -163,8 +168,9 @@ def train_vertebrae(
     keep_recipe(_document(recipe), run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
-    coarse = _stage(CoarseTask(cases), recipe.coarse, run / "coarse", say, start=start, place=place)
-    refine = _stage(RefineTask(cases), recipe.refine, run / "refine", say, start=start, place=place)
+    tasks = _tasks(cases, device_named(place.device).type == "cuda" if on_device is None else on_device)
+    coarse = _stage(tasks[0], recipe.coarse, run / "coarse", say, start=start, place=place)
+    refine = _stage(tasks[1], recipe.refine, run / "refine", say, start=start, place=place)
     first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)
     if real is None:
         return first
@@ -174,6 +180,10 @@ def train_vertebrae(
     task = CoarseTask(cases, real=kept)
     adapted = _stage(task, recipe.adapt, run / "adapt", say, start=coarse, place=place)
     return _bundle(recipe, run / "bundle", (adapted, refine), adapted=len(kept))
+
+
+def _tasks(cases: tuple[Path, ...], on_device: bool) -> tuple[Task, Task]:
+    return (HeldCoarseTask(cases), HeldRefineTask(cases)) if on_device else (CoarseTask(cases), RefineTask(cases))
 
 
 def _stage(

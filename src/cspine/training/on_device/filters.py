@@ -1,11 +1,13 @@
-"""Blur and noise for batches, each sample with its own strength."""
+"""Noise, and linear filters as one matrix per axis, for batches in which each sample has its own.
 
-import math
+Shapes: N samples, K filters, then (slice, row, column) as D, H, W; n is the length of one axis.
+"""
+
+from collections.abc import Sequence
 
 import torch
 
-REACH = 2.5
-"""Gaussian kernels end at so many of the batch's largest standard deviations."""
+Matrices = Sequence[torch.Tensor]
 
 
 def generator_of(seed: int, stream: int, number: int, device: torch.device) -> torch.Generator:
@@ -14,55 +16,14 @@ def generator_of(seed: int, stream: int, number: int, device: torch.device) -> t
     return torch.Generator(device=device).manual_seed(mixed % (1 << 62))
 
 
-def uniform(low: float, high: float, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
-    """Return float32 numbers between `low` and `high`."""
-    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
-
-
-def chance(share: float, count: int, rng: torch.Generator) -> torch.Tensor:
-    """Return bool (count,): true for about this share."""
-    return torch.rand(count, generator=rng, device=rng.device) < share
-
-
 def normal(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
     """Return float32 white noise of standard deviation 1."""
     return torch.randn(shape, generator=rng, device=rng.device)
 
 
-def blurred(images: torch.Tensor, sigma: torch.Tensor, largest: tuple[float, float, float]) -> torch.Tensor:
-    """Return images blurred by Gaussians; borders repeat the last voxel.
-
-    Parameters
-    ----------
-    images
-        float (N, D, H, W).
-    sigma
-        Standard deviations in voxels, (N, 3); below .05 an axis is left alone.
-    largest
-        Upper limits of `sigma` along the axes, on which the sizes of the kernels depend; 0 skips an axis.
-    """
-    for axis, limit in enumerate(largest):
-        if limit <= 0:
-            continue
-        half = max(1, math.ceil(REACH * limit))
-        steps = torch.arange(-half, half + 1, device=images.device, dtype=images.dtype)
-        width = sigma[:, axis].to(images.dtype).clamp(min=0.05)[:, None]
-        kernel = torch.exp(-0.5 * (steps / width) ** 2)
-        kernel = kernel / kernel.sum(1, keepdim=True)
-        count = images.shape[axis + 1]
-        held = torch.arange(-half, count + half, device=images.device).clamp(0, count - 1)
-        padded = images.index_select(axis + 1, held)
-        parts = (
-            per_sample(kernel[:, k], images.dim()) * padded.narrow(axis + 1, k, count) for k in range(2 * half + 1)
-        )
-        images = sum(parts, start=torch.zeros((), device=images.device))
-    return images
-
-
 def scaled(noise: torch.Tensor) -> torch.Tensor:
     """Return noise (N, …) with standard deviation 1 in every sample."""
-    each = noise.flatten(1).std(1).clamp(min=1e-6)
-    return noise / each.reshape(-1, *(1,) * (noise.dim() - 1))
+    return noise / per_sample(noise.flatten(1).std(1).clamp(min=1e-6), noise.dim())
 
 
 def per_sample(values: torch.Tensor, dims: int) -> torch.Tensor:
@@ -70,4 +31,35 @@ def per_sample(values: torch.Tensor, dims: int) -> torch.Tensor:
     return values.reshape(-1, *(1,) * (dims - 1))
 
 
-__all__ = ["blurred", "chance", "generator_of", "normal", "per_sample", "scaled", "uniform"]
+def along_axes(images: torch.Tensor, matrices: Matrices) -> torch.Tensor:
+    """Return images (N, D, H, W) with the matrices (N, n', n) of the three axes applied."""
+    for matrix, terms in zip(matrices, ("nij,njhw->nihw", "nij,ndjw->ndiw", "nij,ndhj->ndhi"), strict=True):
+        images = torch.einsum(terms, matrix, images)
+    return images
+
+
+def gaussians(sigma: torch.Tensor, reach: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the matrices (…, n, n) of Gaussian filters along an axis of `count` voxels.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviations in voxels, (…,); 0 gives the identity.
+    reach
+        Whole voxels after which a kernel ends, at most `count`. As in `scipy.ndimage`, borders are mirrored.
+    """
+    at = torch.arange(count, device=sigma.device, dtype=sigma.dtype)
+    both = at[:, None] + at
+    distance = torch.stack([at[:, None] - at, both + 1, 2 * count - 1 - both])
+    width, end = sigma.clamp(min=1e-3)[..., None, None, None], reach[..., None, None, None]
+    weights = torch.where(distance.abs() <= end, torch.exp(-0.5 * (distance / width) ** 2), 0).sum(-3)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def from_lattice(steps: torch.Tensor, count: int, points: int) -> torch.Tensor:
+    """Return the matrices (N, n, points) that interpolate linearly from lattices of so many points per voxel (N,)."""
+    at = steps[:, None, None] * torch.arange(count, device=steps.device)[:, None]
+    return (1 - (at - torch.arange(points, device=steps.device)).abs()).clamp(min=0)
+
+
+__all__ = ["along_axes", "from_lattice", "gaussians", "generator_of", "normal", "per_sample", "scaled"]
