@@ -136,11 +136,7 @@ def fit(
     last = config.channels_last or place.precision == "bf16"
     if last and any(p.dim() == 5 for p in network.parameters()):
         network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stub lacks it
-    average = torch.optim.swa_utils.AveragedModel(
-        network,
-        multi_avg_fn=warm_average(config.ema),
-        use_buffers=True,
-    )
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=warm_average(config.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     state = _State(network, average, optimizer)
     step = state.load(run / "checkpoint.pt", config)

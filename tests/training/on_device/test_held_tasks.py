@@ -227,6 +227,18 @@ def test_noise_and_texture_are_as_strong_as_the_sample_says() -> None:
     assert float(made[1].std()) == pytest.approx(20 * np.hypot(1, 0.5 * (2 / 3) ** 1.5), rel=0.05)
 
 
+def test_every_tensor_is_made_on_the_device_of_the_batch(
+    folders: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The meta device refuses to join what lies elsewhere, as an accelerator does; it has no generators."""
+    meta = torch.device("meta")
+    monkeypatch.setattr("cspine.training.on_device.appearance.normal", lambda shape, _: torch.randn(shape, device=meta))
+    for stage in ("coarse", "refine"):
+        monkeypatch.setattr(f"cspine.training.on_device.{stage}_batches.generator_of", lambda *_: None)
+    for task in (HeldCoarseTask(folders, plan=COARSE), HeldRefineTask(folders, plan=REFINE)):
+        assert {tensor.device for tensor in task.draw(0, CONFIG, meta).values()} == {meta}
+
+
 @pytest.mark.parametrize("stage", ["coarse", "refine"])
 def test_a_network_learns_from_held_cases(folders: tuple[Path, ...], stage: str, tmp_path: Path) -> None:
     task = (

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from cspine.domain import Vertebra
-from cspine.pipeline import RefineSpec, prompt
-from cspine.pipeline.preprocess import level_code
+from cspine.pipeline import RefineSpec, level_code, prompt
 from cspine.training.coarse_samples import Field
 from cspine.training.loop import Batch, LoopConfig
 from cspine.training.on_device.ahead import Ahead
