@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 
 Matrices = Sequence[torch.Tensor]
+REACH = 2.5
+"""Kernels of `blurred` end at so many standard deviations."""
 
 
 def generator_of(seed: int, stream: int, number: int, device: torch.device) -> torch.Generator:
@@ -19,6 +21,16 @@ def generator_of(seed: int, stream: int, number: int, device: torch.device) -> t
 def normal(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
     """Return float32 white noise of standard deviation 1."""
     return torch.randn(shape, generator=rng, device=rng.device)
+
+
+def uniform(low: float, high: float, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    """Return float32 numbers between `low` and `high`."""
+    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
+
+
+def chance(share: float, count: int, rng: torch.Generator) -> torch.Tensor:
+    """Return bool (count,): true for about this share."""
+    return torch.rand(count, generator=rng, device=rng.device) < share
 
 
 def scaled(noise: torch.Tensor) -> torch.Tensor:
@@ -56,10 +68,27 @@ def gaussians(sigma: torch.Tensor, reach: torch.Tensor, count: int) -> torch.Ten
     return weights / weights.sum(-1, keepdim=True)
 
 
+def blurred(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Return images (N, D, H, W) blurred by Gaussians of standard deviations `sigma` (N, 3), in voxels."""
+    reach = (REACH * sigma + 0.5).floor()
+    return along_axes(images, [gaussians(sigma[:, k], reach[:, k], n) for k, n in enumerate(images.shape[1:])])
+
+
 def from_lattice(steps: torch.Tensor, count: int, points: int) -> torch.Tensor:
     """Return the matrices (N, n, points) that interpolate linearly from lattices of so many points per voxel (N,)."""
     at = steps[:, None, None] * torch.arange(count, device=steps.device)[:, None]
     return (1 - (at - torch.arange(points, device=steps.device)).abs()).clamp(min=0)
 
 
-__all__ = ["along_axes", "from_lattice", "gaussians", "generator_of", "normal", "per_sample", "scaled"]
+__all__ = [
+    "along_axes",
+    "blurred",
+    "chance",
+    "from_lattice",
+    "gaussians",
+    "generator_of",
+    "normal",
+    "per_sample",
+    "scaled",
+    "uniform",
+]

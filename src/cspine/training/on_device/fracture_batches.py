@@ -224,7 +224,7 @@ def _as_outlined(mask: torch.Tensor, axis_bone: torch.Tensor, on: torch.Generato
     """Return masks (N, D, H, W) with the errors of the vertebra stage; of `axis_bone` (C2) the dens may be missing."""
     count = len(mask)
     width = uniform(0.6, 1.6, (count, 1), on).expand(count, 3)
-    found = blurred(mask.float(), width, (1.6, 1.6, 1.6)) > per_sample(uniform(0.3, 0.65, (count,), on), 4)
+    found = blurred(mask.float(), width) > per_sample(uniform(0.3, 0.65, (count,), on), 4)
     filled = found.flatten(2).any(2)
     first, rows = filled.float().argmax(1), filled.sum(1)
     gone = (axis_bone & chance(0.4, count, on)) * (uniform(0.1, 0.5, (count,), on) * rows).floor()
@@ -245,18 +245,17 @@ def _degraded(hu: torch.Tensor, plan: FracturePlan, on: torch.Generator) -> torc
 
     in_plane, along = strength(plan.blurred, plan.blur_mm), strength(plan.thick, plan.thick_mm)
     widths = torch.stack([along / spacing[0], in_plane / spacing[1], in_plane / spacing[2]], dim=1)
-    limits = plan.thick_mm / spacing[0], plan.blur_mm / spacing[1], plan.blur_mm / spacing[2]
-    out = blurred(hu, widths, limits)
+    out = blurred(hu, widths)
     denser = per_sample(uniform(-plan.denser, plan.denser, (count,), on), 4)
     out = out + denser * (out - BONE_HU).clamp(min=0)
     out = out * per_sample(uniform(0.9, 1.12, (count,), on), 4) + per_sample(uniform(-30, 30, (count,), on), 4)
     white = normal(tuple(hu.shape), on)
     soft = torch.tensor([0.4, 0.7, 0.7], device=hu.device).expand(count, 3)
-    smooth = scaled(blurred(white, soft, (0.4, 0.7, 0.7)))
+    smooth = scaled(blurred(white, soft))
     noise = torch.where(per_sample(chance(0.5, count, on), 4), smooth, white)
     out = out + per_sample(strength(plan.noisy, plan.noise_hu), 4) * noise
     flat = torch.tensor([0.2, 0.5, 6.0], device=hu.device).expand(count, 3)
-    streaks = scaled(blurred(white, flat, (0.2, 0.5, 6.0)))
+    streaks = scaled(blurred(white, flat))
     return out + per_sample(strength(plan.streaked, plan.streak_hu), 4) * streaks
 
 
@@ -278,8 +277,7 @@ def _normalized(hu: torch.Tensor, spec: IntensitySpec) -> torch.Tensor:
 def _softened(own: torch.Tensor, other: torch.Tensor, plan: FracturePlan) -> tuple[torch.Tensor, torch.Tensor]:
     sigma = tuple(plan.fracture.blur_mm / step for step in plan.fracture.spacing_mm)
     widths = torch.tensor(sigma, device=own.device).expand(len(own), 3)
-    limits = (sigma[0], sigma[1], sigma[2])
-    return blurred(own.float(), widths, limits), blurred(other.float(), widths, limits)
+    return blurred(own.float(), widths), blurred(other.float(), widths)
 
 
 __all__ = ["HeldFractureTask", "HeldPerson", "draw_batch", "held"]
