@@ -28,9 +28,9 @@ from cspine.training.fracture_cases import (
     load_crops,
     make_fracture_cases,
 )
-from cspine.training.fracture_net import FractureNet
+from cspine.training.fracture_net import FractureNet, widened, widths_of
 from cspine.training.fracture_task import FracturePlan, FractureTask, draw_sample
-from cspine.training.fractures import FracturePhase, FractureRecipe, train_fractures
+from cspine.training.fractures import FracturePhase, FractureRecipe, train_fractures, train_members
 from cspine.training.loop import fit
 from cspine.workflow.tuning import MAP_POINTS, TunedStudy, study_of, tune
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
@@ -231,6 +231,33 @@ def test_the_network_judges_crops_of_any_allowed_size() -> None:
         assert heads.shape == (2, 4)
 
 
+def test_a_wider_network_answers_as_the_one_that_it_came_from() -> None:
+    network = FractureNet(3)
+    with torch.no_grad():
+        for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)):
+            for values in (norm.running_mean, norm.bias):
+                assert values is not None
+                values.normal_()
+    wide = widened(network, (24, 48, 80, 104))
+    crop = torch.randn(2, 3, 16, 32, 48)
+    with torch.no_grad():
+        for old, new in zip(network.eval()(crop), wide.eval()(crop), strict=True):
+            torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
+    assert widths_of({name: tuple(w.shape) for name, w in wide.state_dict().items()}) == (24, 48, 80, 104)
+    with pytest.raises(ConfigError, match="one is narrower"):
+        widened(wide, (16, 48, 80, 104))
+
+
+def test_new_channels_learn(person: Path, tmp_path: Path) -> None:
+    task = FractureTask((person,), FracturePlan(shape=(16, 32, 32), aimed=True), (20, 36, 68, 100))
+    begun = widened(FractureNet(len(TYPES) + len(MIMICS)), task.widths)
+    before = begun.map.weight[:, 16:].clone()
+    assert not before.any()
+    learned = fit(task, replace(ONE, steps=3, warmup=1), tmp_path, begun)
+    assert isinstance(learned, FractureNet)
+    assert learned.map.weight[:, 16:].any()
+
+
 @pytest.mark.slow  # about 20 s: a graph is exported
 def test_a_network_trained_in_bf16_is_exported_as_exactly_as_any_other(person: Path, tmp_path: Path) -> None:
     task = FractureTask((person,), FracturePlan(shape=(16, 32, 32), aimed=True))
@@ -271,6 +298,10 @@ def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     findings = Analyzer(bundle, threads=2).analyze(coded_case()[0]).findings
     assert all(f.probability is not None for f in findings.vertebrae)
     assert train_fractures(recipe, run, vertebrae, said.append).id == load_bundle(run / "bundle").id
+    (run / "cases" / "person_00000").unlink()
+    again = train_members(recipe, run, said.append)  # finished networks need no crops
+    assert len(again) == 2
+    assert not list((run / "cases").iterdir())
     with pytest.raises(ConfigError, match="another recipe"):
         train_fractures(replace(recipe, version="0"), run, vertebrae, said.append)
 
@@ -281,7 +312,8 @@ def test_a_training_begins_from_the_fracture_network_of_a_bundle_and_says_so(
 ) -> None:
     still = replace(ONE, steps=1, learning_rate=0.0, freeze_norm=0.0)
     phases = (FracturePhase(1.0, FracturePlan(shape=(16, 32, 32), aimed=True), still),)
-    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), phases=phases, tuning=1)
+    widths = (24, 40, 64, 96)  # what the network is made wider to must not change what it says, nor where it learns
+    recipe = FractureRecipe(cases=FractureCasePlan(persons=1), phases=phases, tuning=1, widths=widths)
     (tmp_path / "run" / "cases").mkdir(parents=True)
     (tmp_path / "run" / "cases" / "person_00000").symlink_to(person)
     cases = [coded_study(broken) for broken in (True, False, True, False)]
@@ -290,7 +322,7 @@ def test_a_training_begins_from_the_fracture_network_of_a_bundle_and_says_so(
     with pytest.raises(BundleIncompatible, match="has no fracture network with the types and mimics of this version"):
         train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=bare)
     (tmp_path / "run" / "recipe.json").unlink()
-    made = train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=begin)
+    made = train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=begin, on_device=True)
     assert made.manifest.training["fractures"]["start"] == begin.id
     assert f"begun from the fracture network of bundle {begin.short_id}" in made.card()
     crop = np.random.default_rng(0).normal(0, 0.5, (1, 3, *recipe.spec.shape)).astype(np.float32)

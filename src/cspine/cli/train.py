@@ -63,6 +63,12 @@ def vertebrae(
     refine_steps: Annotated[
         int | None, typer.Option("--refine-steps", min=0, help="Of the per-vertebra network; default: the recipe's.")
     ] = None,
+    coarse_batch: Annotated[
+        int | None, typer.Option("--coarse-batch", min=1, help="Samples of each of its steps; default: the recipe's.")
+    ] = None,
+    refine_batch: Annotated[
+        int | None, typer.Option("--refine-batch", min=1, help="Samples of each of its steps; default: the recipe's.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the phantoms; default: the recipe's.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads that train.")] = None,
@@ -81,6 +87,7 @@ def vertebrae(
     """Train the vertebra stage by its recipe and write DIR/bundle."""
     anatomies = tuple(str(folder) for folder in meshes or ()), not meshes_only
     sizes = {"cases": cases, "coarse": coarse_steps, "refine": refine_steps, "seed": seed}
+    sizes |= {"coarse_batch": coarse_batch, "refine_batch": refine_batch}
     hardware = (workers, threads, device, precision)
     run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware, on_device), verbose=verbose)
 
@@ -233,6 +240,14 @@ def fractures(
         Path | None,
         typer.Option("--real", metavar="DIR", help="Real scans (NIfTI) without a fracture, for limits of rule-in."),
     ] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="The recipe for a GPU: a wider network, which begins from that of --start or of the bundle; crops stay"
+            " in the GPU's memory (2 MB each), samples are drawn there.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
     device: Device = "auto",
     precision: Precision = "f32",
@@ -242,7 +257,7 @@ def fractures(
     sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
     places, hardware = (run, bundle, start, real), (workers, device, precision)
     looks = (mirrored, second_look or "")
-    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, looks), verbose=verbose)
+    run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, looks, gpu=gpu), verbose=verbose)
 
 
 def _fractures(
@@ -251,16 +266,21 @@ def _fractures(
     sizes: dict[str, int | None],
     hardware: tuple[int, str, str],
     looks: tuple[bool, str],
+    *,
+    gpu: bool,
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
     _need_training()
     from cspine.models import default_bundle_path, load_bundle
     from cspine.pipeline import SecondLookSpec
-    from cspine.training import FractureRecipe, continued_fractures, train_fractures
+    from cspine.training import FractureRecipe, continued_fractures, gpu_fractures, train_fractures
 
     run, bundle, start, real = places
-    recipe = FractureRecipe() if start is None else continued_fractures()
+    if gpu:
+        recipe, start = gpu_fractures(), start or bundle or default_bundle_path()
+    else:
+        recipe = FractureRecipe() if start is None else continued_fractures()
     recipe = replace(recipe, members=sizes["members"] or 1, mirrored=looks[0])
     recipe = replace(recipe, second_look=SecondLookSpec(options.level_names(looks[1])))
     cases = recipe.cases
@@ -275,6 +295,6 @@ def _fractures(
     def say(line: str) -> None:
         typer.echo(printable(line))
 
-    made = train_fractures(recipe, run, built_on, say, start=begin, real=real, place=place)
+    made = train_fractures(recipe, run, built_on, say, start=begin, real=real, place=place, on_device=gpu)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

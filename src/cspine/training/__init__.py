@@ -8,7 +8,7 @@ from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # 
 from cspine.training.devices import Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
-from cspine.training.fractures import FractureRecipe, continued_fractures, train_fractures
+from cspine.training.fractures import FractureRecipe, continued_fractures, gpu_fractures, train_fractures
 from cspine.training.loop import LoopConfig, Task, fit, rate_at
 from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label
@@ -50,6 +50,7 @@ __all__ = [
     "export_bundle",
     "export_run",
     "fit",
+    "gpu_fractures",
     "make_cases",
     "make_fracture_cases",
     "mend_torchvision",

@@ -92,18 +92,22 @@ class VertebraRecipe:
         return replace(self, cases=replace(self.cases, anatomies=anatomies))
 
     def smaller(self, sizes: dict[str, int | None]) -> "VertebraRecipe":
-        """Return the recipe with other sizes: ``cases``, ``coarse`` and ``refine`` (steps), ``seed`` of the phantoms.
+        """Return the recipe with other sizes; ``None`` keeps what the recipe has.
 
-        ``None`` keeps what the recipe has.
+        ``cases``, ``coarse`` and ``refine`` (steps), ``coarse_batch`` and ``refine_batch``, ``seed`` of the phantoms.
         """
         given = {name: size for name, size in sizes.items() if size is not None}
+
+        def sized(loop: LoopConfig, name: str) -> LoopConfig:
+            return replace(loop, steps=given.get(name, loop.steps), batch=given.get(f"{name}_batch", loop.batch))
+
         return replace(
             self,
             cases=replace(
                 self.cases, count=given.get("cases", self.cases.count), seed=given.get("seed", self.cases.seed)
             ),
-            coarse=replace(self.coarse, steps=given.get("coarse", self.coarse.steps)),
-            refine=replace(self.refine, steps=given.get("refine", self.refine.steps)),
+            coarse=sized(self.coarse, "coarse"),
+            refine=sized(self.refine, "refine"),
         )
 
     def on(self, workers: int | None, threads: int | None) -> "VertebraRecipe":
