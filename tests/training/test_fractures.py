@@ -29,8 +29,9 @@ from cspine.training.fracture_cases import (
     make_fracture_cases,
 )
 from cspine.training.fracture_net import FractureNet, widened, widths_of
+from cspine.training.fracture_recipe import FracturePhase, FractureRecipe
 from cspine.training.fracture_task import FracturePlan, FractureTask, draw_sample
-from cspine.training.fractures import FracturePhase, FractureRecipe, train_fractures, train_members
+from cspine.training.fractures import train_fractures, train_members
 from cspine.training.loop import fit
 from cspine.workflow.tuning import MAP_POINTS, TunedStudy, study_of, tune
 from tests.models.coded import broken_case, coded_bundle, coded_case, coded_fracture_bundle
@@ -322,7 +323,9 @@ def test_a_training_begins_from_the_fracture_network_of_a_bundle_and_says_so(
     with pytest.raises(BundleIncompatible, match="has no fracture network with the types and mimics of this version"):
         train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=bare)
     (tmp_path / "run" / "recipe.json").unlink()
-    made = train_fractures(recipe, tmp_path / "run", bare, lambda line: None, start=begin, on_device=True)
+    made = train_fractures(
+        recipe, tmp_path / "run", bare, lambda line: None, start=begin, place=Place("cpu", on_device=True)
+    )
     assert made.manifest.training["fractures"]["start"] == begin.id
     assert f"begun from the fracture network of bundle {begin.short_id}" in made.card()
     crop = np.random.default_rng(0).normal(0, 0.5, (1, 3, *recipe.spec.shape)).astype(np.float32)

@@ -70,7 +70,7 @@ def test_samples_are_drawn_on_the_device_when_asked_for_and_the_run_is_of_the_sa
     monkeypatch.setattr("cspine.training.vertebrae.fit", stopped)
     for on_device, expected in ((asked, held), (not held, not held)):
         with pytest.raises(Stop) as told:
-            train_vertebrae(TINY, tmp_path, None, print, place=Place("cpu"), on_device=on_device)
+            train_vertebrae(TINY, tmp_path, None, print, place=Place("cpu", on_device=on_device))
         assert told.value.args == (expected,)
 
 

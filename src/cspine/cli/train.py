@@ -33,6 +33,15 @@ Meshes = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option("--precision", help="f32 or bf16 (mixed).")]
+OnDevice = Annotated[
+    bool | None,
+    typer.Option(
+        "--on-device/--no-on-device",
+        help="Draw the samples of phantoms where the network computes, from cases in its memory; default: with cuda.",
+        show_default=False,
+    ),
+]
+Computing = tuple[str, str, bool | None]
 Persons = Annotated[int | None, typer.Option("--persons", min=1, help="Phantom persons; default: the recipe's.")]
 
 
@@ -74,30 +83,22 @@ def vertebrae(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads that train.")] = None,
     device: Device = "auto",
     precision: Precision = "f32",
-    on_device: Annotated[
-        bool | None,
-        typer.Option(
-            "--on-device/--no-on-device",
-            help="Draw the samples of phantoms where the network computes; default: with cuda.",
-            show_default=False,
-        ),
-    ] = None,
+    on_device: OnDevice = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the vertebra stage by its recipe and write DIR/bundle."""
     anatomies = tuple(str(folder) for folder in meshes or ()), not meshes_only
     sizes = {"cases": cases, "coarse": coarse_steps, "refine": refine_steps, "seed": seed}
     sizes |= {"coarse_batch": coarse_batch, "refine_batch": refine_batch}
-    hardware = (workers, threads, device, precision)
-    run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware, on_device), verbose=verbose)
+    hardware = (workers, threads, (device, precision, on_device))
+    run_command(lambda: _vertebrae((run, real, start), anatomies, sizes, hardware), verbose=verbose)
 
 
 def _vertebrae(
     places: tuple[Path, Path | None, Path | None],
     anatomies: tuple[tuple[str, ...], bool],
     sizes: dict[str, int | None],
-    hardware: tuple[int | None, int | None, str, str],
-    on_device: bool | None,
+    hardware: tuple[int | None, int | None, Computing],
 ) -> "ExitCode":
     from cspine.cli.exit_codes import ExitCode
 
@@ -109,10 +110,8 @@ def _vertebrae(
     recipe = vertebra_recipe() if start is None else continued_recipe()
     meshes, procedural = anatomies
     recipe = recipe.of_anatomies(meshes, procedural=procedural).smaller(sizes).on(*hardware[:2])
-    begin, place = None if start is None else load_bundle(start), _place(hardware[2:])
-    bundle = train_vertebrae(
-        recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=place, on_device=on_device
-    )
+    begin, place = None if start is None else load_bundle(start), _place(hardware[2])
+    bundle = train_vertebrae(recipe, run, real, lambda line: typer.echo(printable(line)), begin, place=place)
     typer.echo(printable(f"bundle {bundle.short_id} in {bundle.folder}"))
     return ExitCode.DONE
 
@@ -181,7 +180,7 @@ def _flagship(
     recipe = FlagshipRecipe().smaller(sizes["persons"], sizes["steps"], sizes["folds"]).on(*hardware[:2])
     recipe = recipe.with_anatomies(tuple(str(folder) for folder in meshes))
     recipe = replace(recipe, ensemble=choices["ensemble"], continued=choices["continued"])
-    begin, place = load_bundle(bundle or default_bundle_path()), _place(hardware[2:])
+    begin, place = load_bundle(bundle or default_bundle_path()), _place((*hardware[2:], None))
     made = train_flagship(recipe, data, run, begin, lambda line: typer.echo(printable(line)), place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}; figures in {run / 'evaluation'}"))
     return ExitCode.DONE
@@ -197,8 +196,8 @@ def _joined(data: Path, added: Path, out: Path) -> Path:
     return out
 
 
-def _place(numbers: tuple[str, str]) -> "Place":
-    """Return where a training computes, by device and precision; a device that is not there is refused at once."""
+def _place(numbers: Computing) -> "Place":
+    """Return where a training computes; a device that is not there is refused at once."""
     from cspine.training import Place
 
     return Place(*numbers).checked()
@@ -244,18 +243,19 @@ def fractures(
         bool,
         typer.Option(
             "--gpu",
-            help="The recipe for a GPU: a wider network, which begins from that of --start or of the bundle; crops stay"
-            " in the GPU's memory (2 MB each), samples are drawn there.",
+            help="The recipe for a GPU: larger batches, and a wider network that begins from that of --start or of the"
+            " bundle.",
         ),
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make phantoms.")] = 2,
     device: Device = "auto",
     precision: Precision = "f32",
+    on_device: OnDevice = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the fracture stage on phantoms by its recipe, tune it, and write DIR/bundle."""
     sizes = {"persons": persons, "steps": steps, "tuning": tuning, "members": members}
-    places, hardware = (run, bundle, start, real), (workers, device, precision)
+    places, hardware = (run, bundle, start, real), (workers, (device, precision, on_device))
     looks = (mirrored, second_look or "")
     run_command(lambda: _fractures(places, tuple(meshes or ()), sizes, hardware, looks, gpu=gpu), verbose=verbose)
 
@@ -264,7 +264,7 @@ def _fractures(
     places: tuple[Path, Path | None, Path | None, Path | None],
     meshes: tuple[Path, ...],
     sizes: dict[str, int | None],
-    hardware: tuple[int, str, str],
+    hardware: tuple[int, Computing],
     looks: tuple[bool, str],
     *,
     gpu: bool,
@@ -289,12 +289,12 @@ def _fractures(
     recipe = replace(recipe, cases=cases, tuning=sizes["tuning"] or recipe.tuning)
     if (steps := sizes["steps"]) is not None:
         recipe = recipe.of_length(steps)
-    place = _place(hardware[1:])
+    place = _place(hardware[1])
     built_on, begin = load_bundle(bundle or default_bundle_path()), None if start is None else load_bundle(start)
 
     def say(line: str) -> None:
         typer.echo(printable(line))
 
-    made = train_fractures(recipe, run, built_on, say, start=begin, real=real, place=place, on_device=gpu)
+    made = train_fractures(recipe, run, built_on, say, start=begin, real=real, place=place)
     typer.echo(printable(f"bundle {made.short_id} in {made.folder}"))
     return ExitCode.DONE

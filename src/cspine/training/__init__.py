@@ -8,7 +8,8 @@ from cspine.training.torchvision_mend import mend_torchvision  # isort: skip  # 
 from cspine.training.devices import Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.fracture_cases import FractureCasePlan, make_fracture_cases
-from cspine.training.fractures import FractureRecipe, continued_fractures, gpu_fractures, train_fractures
+from cspine.training.fracture_recipe import FractureRecipe, continued_fractures, gpu_fractures
+from cspine.training.fractures import train_fractures
 from cspine.training.loop import LoopConfig, Task, fit, rate_at
 from cspine.training.make_cases import CasePlan, make_cases
 from cspine.training.pseudo_labels import Consistency, consistent, pseudo_label

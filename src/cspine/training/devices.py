@@ -20,6 +20,8 @@ class Place:
     """auto, cpu, cuda or mps."""
     precision: str = "f32"
     """f32, bf16 or f16: weights are f32 always, layers compute in what is said."""
+    on_device: bool | None = None
+    """Draw the samples of phantoms there, too, from cases held in its memory; ``None``: with CUDA."""
 
     def __post_init__(self) -> None:
         pick(PRECISIONS, self.precision, "precision")
@@ -28,6 +30,11 @@ class Place:
         """Return the same place; raises as `fabric_on` where there is no such device, before anything is made."""
         fabric_on(self, devices=1)
         return self
+
+    @property
+    def draws_samples(self) -> bool:
+        """Whether samples are drawn where the network computes."""
+        return device_named(self.device).type == "cuda" if self.on_device is None else self.on_device
 
 
 ANYWHERE = Place()

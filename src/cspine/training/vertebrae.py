@@ -18,7 +18,7 @@ from cspine.domain import ConfigError
 from cspine.models import ModelBundle, load_bundle
 from cspine.phantom import PROCEDURAL
 from cspine.pipeline import Analyzer, PipelineSpec
-from cspine.training.devices import ANYWHERE, Place, device_named
+from cspine.training.devices import ANYWHERE, Place
 from cspine.training.export import BundleAbout, export_bundle
 from cspine.training.loop import LoopConfig, Task, fit
 from cspine.training.make_cases import CasePlan, make_cases
@@ -145,7 +145,6 @@ def train_vertebrae(
     start: ModelBundle | None = None,
     *,
     place: Place = ANYWHERE,
-    on_device: bool | None = None,
 ) -> ModelBundle:
     """Run the recipe in `run`, from where an earlier run stopped, and return the bundle ``run/bundle``.
 
@@ -158,10 +157,8 @@ def train_vertebrae(
     start
         Begin from the networks of this bundle.
     place
-        Where the training computes.
-    on_device
-        Draw the samples of phantoms there, too, a batch at once (other samples, of the same distribution); ``None``:
-        when it is a CUDA device, which would wait for processors otherwise. Real scans are drawn on processors.
+        Where the training computes. Samples of phantoms that are drawn there, too, are others, of the same
+        distribution; real scans are drawn on processors.
 
     Raises
     ------
@@ -172,7 +169,7 @@ def train_vertebrae(
     keep_recipe(_document(recipe), run)
     say(f"{len(make_cases(recipe.cases, run / 'cases'))} phantom cases")
     cases = tuple(list_cases(run / "cases"))
-    tasks = _tasks(cases, device_named(place.device).type == "cuda" if on_device is None else on_device)
+    tasks = _tasks(cases, place.draws_samples)
     coarse = _stage(tasks[0], recipe.coarse, run / "coarse", say, start=start, place=place)
     refine = _stage(tasks[1], recipe.refine, run / "refine", say, start=start, place=place)
     first = _bundle(recipe, run / "bundle-phantom", (coarse, refine), adapted=0)

@@ -28,8 +28,8 @@ from cspine.training.flagship.study_crops import (
     store_study,
 )
 from cspine.training.fracture_cases import OTHER_FRACTURE, OWN_FRACTURE, load_crops
+from cspine.training.fracture_recipe import FracturePhase
 from cspine.training.fracture_task import FracturePlan
-from cspine.training.fractures import FracturePhase
 from cspine.workflow.tuning import study_of, without_map
 from tests.models.coded import coded_bundle, coded_fracture_bundle
 from tests.workflow.sites import coded_study, write_site

@@ -7,8 +7,8 @@ from typing import Any
 
 from cspine.phantom import FractureMix
 from cspine.training.fracture_cases import FractureCasePlan
+from cspine.training.fracture_recipe import FracturePhase, FractureRecipe
 from cspine.training.fracture_task import FracturePlan
-from cspine.training.fractures import FracturePhase, FractureRecipe
 from cspine.training.loop import LoopConfig
 from cspine.training.make_cases import CasePlan
 from cspine.training.pseudo_labels import Consistency

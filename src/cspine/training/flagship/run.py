@@ -50,9 +50,9 @@ from cspine.training.flagship.study_crops import outlined_study, store_generated
 from cspine.training.fracture_bundle import FractureAbout, write_fracture_bundle
 from cspine.training.fracture_cases import make_fracture_cases
 from cspine.training.fracture_net import FractureNet
+from cspine.training.fracture_recipe import FRACTURE_GRAPH
 from cspine.training.fracture_task import FractureTask
 from cspine.training.fractures import (
-    FRACTURE_GRAPH,
     PhaseTasks,
     Say,
     begun_fractures,
