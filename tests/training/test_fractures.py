@@ -290,6 +290,9 @@ def test_the_recipe_makes_a_bundle_that_sees_and_tells(
     bundle = train_fractures(recipe, run, vertebrae, said.append)
     assert "tuning: 4 studies" in said
     assert bundle.manifest.training["vertebrae"]["bundle"] == vertebrae.id
+    for made in (bundle, load_bundle(run / "bundle-untuned")):  # whoever tunes it again keeps to the accepted errors
+        rule = made.manifest.calibration["level_rules"][0]
+        assert (rule["miss"], rule["false_alarm"]) == (recipe.level_errors.miss, recipe.level_errors.false_alarm)
     assert "PHANTOM" in bundle.manifest.thresholds["chosen_on"]
     assert bundle.graph_bytes("fracture") != bundle.graph_bytes("fracture-2")
     assert {"fracture", "fracture-2"} <= bundle.manifest.parity.keys()

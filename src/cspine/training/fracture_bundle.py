@@ -29,6 +29,8 @@ class FractureAbout:
         Plain JSON for the manifest: how the fracture network was made.
     card
         Model card; ``{chosen_on}`` is the name of the tuning set.
+    level_errors, study_errors
+        Accepted shares of wrong answers, which an untuned bundle says as well: whoever tunes it keeps to them.
     """
 
     name: str
@@ -38,6 +40,8 @@ class FractureAbout:
     training: dict[str, Any]
     card: str
     second_look: SecondLookSpec = field(default_factory=SecondLookSpec)
+    level_errors: ErrorLevels = field(default_factory=ErrorLevels)
+    study_errors: ErrorLevels = field(default_factory=ErrorLevels)
 
 
 def export_fracture(network: nn.Module, spec: FractureSpec) -> ExportedGraph:
@@ -71,7 +75,7 @@ def write_fracture_bundle(
     spec = replace(PipelineSpec.from_manifest(old.preprocess), fracture=fracture, localize=about.localize)
     spec = replace(spec, second_look=about.second_look)
     exported = {name: export_fracture(one, fracture) for name, one in zip(fracture.graphs, members, strict=True)}
-    triage, point = (UNTUNED, 0.5) if tuned is None else (tuned.triage, tuned.point)
+    triage, point = (untuned(about), 0.5) if tuned is None else (tuned.triage, tuned.point)
     graphs = {name: vertebrae.graph_bytes(name) for name in ("coarse", "refine")}
     parts = ManifestParts(
         name=about.name,
@@ -94,17 +98,18 @@ def write_fracture_bundle(
     return write_bundle(folder, parts, {**graphs, **{n: graph.onnx for n, graph in exported.items()}}, card)
 
 
-_NO_RULE = ConformalRule(None, None, ErrorLevels(), 0, 0)
-UNTUNED = Triage(
-    calibration=LogitCalibration(),
-    priors=RSNA_PRIORS,
-    level_rules=(_NO_RULE,) * len(CERVICAL),
-    study_rule=_NO_RULE,
-    head=StudyHead((1.0, *(0.0,) * 6), 0.0, (-2.0,) * len(CERVICAL)),
-    head_calibration=LogitCalibration(),
-    chosen_on="nothing: not tuned",
-)
-"""Says nothing: every vertebra is uncertain."""
+def untuned(about: FractureAbout) -> Triage:
+    """Return what says nothing: every vertebra is uncertain."""
+    level, study = (ConformalRule(None, None, errors, 0, 0) for errors in (about.level_errors, about.study_errors))
+    return Triage(
+        calibration=LogitCalibration(),
+        priors=RSNA_PRIORS,
+        level_rules=(level,) * len(CERVICAL),
+        study_rule=study,
+        head=StudyHead((1.0, *(0.0,) * 6), 0.0, (-2.0,) * len(CERVICAL)),
+        head_calibration=LogitCalibration(),
+        chosen_on="nothing: not tuned",
+    )
 
 
-__all__ = ["UNTUNED", "FractureAbout", "export_fracture", "write_fracture_bundle"]
+__all__ = ["FractureAbout", "export_fracture", "untuned", "write_fracture_bundle"]

@@ -260,7 +260,10 @@ def _about(recipe: FractureRecipe, vertebrae: ModelBundle, start: ModelBundle | 
         chosen_on="{chosen_on}",
     )
     training = document_of(recipe) | ({} if start is None else {"start": start.id})
-    return FractureAbout(recipe.name, recipe.version, recipe.spec, recipe.localize, training, card, recipe.second_look)
+    errors = recipe.level_errors, recipe.study_errors
+    return FractureAbout(
+        recipe.name, recipe.version, recipe.spec, recipe.localize, training, card, recipe.second_look, *errors
+    )
 
 
 def _words(phase: FracturePhase) -> str:

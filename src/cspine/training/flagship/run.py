@@ -329,7 +329,14 @@ def _about(
     }
     card = flagship_card(said, phantom=studies.phantom)
     return FractureAbout(
-        recipe.name, recipe.version, recipe.tune.plan.fracture, recipe.phantoms.localize, recipe.document(), card
+        recipe.name,
+        recipe.version,
+        recipe.tune.plan.fracture,
+        recipe.phantoms.localize,
+        recipe.document(),
+        card,
+        level_errors=recipe.phantoms.level_errors,
+        study_errors=recipe.phantoms.study_errors,
     )
 
 

@@ -14,7 +14,6 @@ import torch
 from torch.nn import functional
 
 from cspine.domain import Vertebra
-from cspine.pipeline import IntensitySpec
 from cspine.training.fracture_cases import (
     LABEL_BITS,
     MIMICS,
@@ -35,6 +34,7 @@ from cspine.training.fracture_task import (
     plan_scale,
 )
 from cspine.training.loop import Batch, LoopConfig
+from cspine.training.on_device.appearance import normalized
 from cspine.training.on_device.filters import blurred, chance, generator_of, normal, per_sample, scaled, uniform
 
 STREAM = 4
@@ -89,7 +89,7 @@ def draw_batch(
     hu = _degraded(hu, plan, on)
     inside = _inside(hu.shape, plan.cut, rng, device)
     hu = torch.where(inside, hu, plan.intensity.pad_hu)
-    crop = torch.stack([_normalized(hu, plan.intensity), *_softened(own & inside, other & inside, plan)], dim=1)
+    crop = torch.stack([normalized(hu, plan.intensity), *_softened(own & inside, other & inside, plan)], dim=1)
     broken = (codes & (OWN_FRACTURE | OTHER_FRACTURE)) > 0
     kept = (((codes & OWN_FRACTURE) > 0) & inside).flatten(1).sum(1)
     cut = ~inside.flatten(1).all(1)
@@ -229,10 +229,10 @@ def _as_outlined(mask: torch.Tensor, axis_bone: torch.Tensor, on: torch.Generato
     first, rows = filled.float().argmax(1), filled.sum(1)
     gone = (axis_bone & chance(0.4, count, on)) * (uniform(0.1, 0.5, (count,), on) * rows).floor()
     slices = torch.arange(mask.shape[1], device=mask.device)[None]
-    return found & per_sample_slices(slices >= (first + gone)[:, None])
+    return found & _by_slice(slices >= (first + gone)[:, None])
 
 
-def per_sample_slices(kept: torch.Tensor) -> torch.Tensor:
+def _by_slice(kept: torch.Tensor) -> torch.Tensor:
     """Return (N, D) ready to be broadcast against (N, D, H, W)."""
     return kept[:, :, None, None]
 
@@ -267,11 +267,7 @@ def _inside(shape: torch.Size, share: float, rng: np.random.Generator, device: t
     low, high = np.where(top, cut, 0), np.where(top, depth, depth - cut)
     k = np.arange(depth)[None]
     kept = (k >= low[:, None]) & (k < high[:, None])
-    return per_sample_slices(torch.from_numpy(kept).to(device)).expand(shape)
-
-
-def _normalized(hu: torch.Tensor, spec: IntensitySpec) -> torch.Tensor:
-    return (hu.clamp(spec.low_hu, spec.high_hu) - spec.center_hu) / spec.scale_hu
+    return _by_slice(torch.from_numpy(kept).to(device)).expand(shape)
 
 
 def _softened(own: torch.Tensor, other: torch.Tensor, plan: FracturePlan) -> tuple[torch.Tensor, torch.Tensor]:
