@@ -17,6 +17,7 @@ from cspine.models import load_bundle
 from cspine.report import parse_findings
 from tests.cli.programs import PROGRAM, called, cspine, files_below
 from tests.datasets.coded_fractures import coded_with_fractures
+from tests.models.coded import coded_bundle
 from tests.workflow.oracle import coded_phantom, write_coded, write_slab
 
 
@@ -269,6 +270,17 @@ def test_training_on_no_anatomy_is_refused_before_anything_is_made(tmp_path):
     assert said.code == 2
     assert "no anatomy is left to train on" in said.err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_recipe_for_a_gpu_begins_from_a_bundle_and_says_what_it_lacks_before_anything_is_drawn(tmp_path):
+    bare = coded_bundle(tmp_path / "bare")
+    said = called("train", "fractures", "--gpu", "--run", tmp_path / "run", "--bundle", bare.folder)
+    assert said.code == 4
+    assert f"bundle {bare.short_id} has no fracture network" in said.err
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert recipe["start"] == bare.id
+    assert recipe["recipe"]["widths"] == [24, 48, 80, 96]
+    assert not (tmp_path / "run" / "cases").exists()
 
 
 def _started(arguments, **options) -> subprocess.Popen:

@@ -120,6 +120,8 @@ def train_members(
     wanted = [k for k, name in enumerate(names) if not finished(recipe.member(k), run / name)]
     kind = HeldFractureTask if place.draws_samples else FractureTask
     if wanted:
+        if start is not None:
+            _must_go_on(start)  # before anything is drawn
         say(f"crops of {recipe.cases.persons} phantom persons")
         with drawn_persons(recipe.cases, run / "cases") as persons:
             tasks = PhaseTasks(recipe.cases.persons, persons, kind, recipe.widths)
@@ -144,6 +146,14 @@ def goes_on(start: ModelBundle) -> bool:
     return FRACTURE_GRAPH in start.manifest.graphs and told == [TYPES, MIMICS]
 
 
+def _must_go_on(start: ModelBundle) -> None:
+    if not goes_on(start):
+        raise BundleIncompatible(
+            f"bundle {start.short_id} has no fracture network with the types and mimics of this version; "
+            "start from another bundle, or without one"
+        )
+
+
 def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: tuple[Path, ...]) -> FractureNet:
     """Return the network of a bundle's fracture graph `name`, ready to be trained on.
 
@@ -152,11 +162,7 @@ def begun_fractures(start: ModelBundle, name: str, phase: FracturePhase, cases: 
     BundleIncompatible
         There is no fracture network of this version.
     """
-    if not goes_on(start):
-        raise BundleIncompatible(
-            f"bundle {start.short_id} has no fracture network with the types and mimics of this version; "
-            "start from another bundle, or without one"
-        )
+    _must_go_on(start)
     graph = name if name in start.manifest.graphs else FRACTURE_GRAPH
     task = FractureTask(cases, phase.plan, widths=widths_of(graph_shapes(start, graph)))
     network = begin_from(start, graph, task, phase.loop.seed)
