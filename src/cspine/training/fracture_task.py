@@ -263,18 +263,27 @@ def _part(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> tuple[tu
 
 def _middle(codes: np.ndarray, vertebra: Vertebra, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
     """Return the voxel of a crop that the middle of a sample falls on."""
-    size, shape = np.array(codes.shape), np.array(plan.shape)
-    room = np.maximum(size - shape, 0) / 2
+    size = np.array(codes.shape)
     if not plan.aimed:
-        return np.asarray((size - 1) / 2 + rng.uniform(-0.5, 0.5, 3) * room)
+        return unaimed(size, plan, rng)
     aims = np.flatnonzero(codes & (OWN_FRACTURE | TWIN_FRACTURE))
     if not len(aims):
         aims = np.flatnonzero((codes & LABEL_BITS) == vertebra)
     if not len(aims):
         return np.asarray((size - 1) / 2)
     aim = np.array(np.unravel_index(int(aims[rng.integers(len(aims))]), codes.shape))
-    missed = aim + rng.uniform(-1, 1, 3) * np.array(plan.miss)
-    return np.asarray(np.clip(missed, (shape - 1) / 2, size - 1 - (shape - 1) / 2))
+    return aimed(np.array(aim), size, plan, rng)
+
+
+def unaimed(size: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
+    """Return a voxel near the middle of a crop of this size."""
+    return np.asarray((size - 1) / 2 + rng.uniform(-0.5, 0.5, 3) * np.maximum(size - np.array(plan.shape), 0) / 2)
+
+
+def aimed(aim: np.ndarray, size: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
+    """Return a voxel near an aim, so that the part round it lies within the crop."""
+    half = (np.array(plan.shape) - 1) / 2
+    return np.asarray(np.clip(aim + rng.uniform(-1, 1, 3) * np.array(plan.miss), half, size - 1 - half))
 
 
 def _as_outlined(mask: np.ndarray, vertebra: Vertebra, rng: np.random.Generator) -> np.ndarray:
@@ -327,4 +336,13 @@ def _blocked(mask: np.ndarray, block: tuple[int, int, int]) -> np.ndarray:
     return np.asarray(split.any(axis=(1, 3, 5)), dtype=np.float32)
 
 
-__all__ = ["FracturePlan", "FractureTask", "draw_crops", "draw_sample", "matrix_of", "plan_scale"]
+__all__ = [
+    "FracturePlan",
+    "FractureTask",
+    "aimed",
+    "draw_crops",
+    "draw_sample",
+    "matrix_of",
+    "plan_scale",
+    "unaimed",
+]

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from cspine.domain import Vertebra
-from cspine.training.fracture_cases import LABEL_BITS, MIMICS, OWN_FRACTURE, TWIN_FRACTURE, TYPES, load_crops
+from cspine.training.fracture_cases import (
+    LABEL_BITS,
+    MIMICS,
+    OWN_FRACTURE,
+    TWIN_FRACTURE,
+    TYPES,
+    load_crops,
+    save_crops,
+)
 from cspine.training.fracture_task import MOTION, FracturePlan, FractureTask, draw_sample
 from cspine.training.loop import Batch, LoopConfig, fit
 from cspine.training.on_device.filters import generator_of
@@ -23,7 +31,6 @@ PLAIN = FracturePlan(shape=(40, 80, 96), turned=0, moving=0, noisy=0, blurred=0,
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two crops of C2, in one of them a slab of it is broken; the other is its twin."""
     folder = tmp_path_factory.mktemp("cases") / "person_00000"
-    folder.mkdir()
     rng = np.random.default_rng(0)
     hu = rng.normal(40, 10, (2, *SHAPE)).astype(np.int16)
     codes = np.zeros((2, *SHAPE), dtype=np.uint8)
@@ -34,8 +41,6 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hu[0, 20:23, 20:60, 40:70] = 50
     codes[0, 20:23, 20:60, 40:70] |= OWN_FRACTURE
     codes[1, 20:23, 20:60, 40:70] |= TWIN_FRACTURE
-    np.save(folder / "hu.npy", hu)
-    np.save(folder / "codes.npy", codes)
     truth = {
         "vertebra": np.array([2, 2]),
         "fractured": np.array([1, 0]),
@@ -44,7 +49,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "mimics": np.zeros((2, len(MIMICS)), dtype=bool),
         "twin": np.array([False, True]),
     }
-    np.savez(folder / "truth.npz", **truth)
+    save_crops(folder, hu, codes, truth)
     return folder
 
 

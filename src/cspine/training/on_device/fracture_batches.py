@@ -29,9 +29,11 @@ from cspine.training.fracture_task import (
     PAD_HU,
     FracturePlan,
     FractureTask,
+    aimed,
     draw_crops,
     matrix_of,
     plan_scale,
+    unaimed,
 )
 from cspine.training.loop import Batch, LoopConfig
 from cspine.training.on_device.appearance import normalized
@@ -164,7 +166,11 @@ def _moved(
     matrices, offsets = [], []
     for person, crop in chosen:
         size = np.array(person.hu.shape[1:])
-        middle = _middle(person.aims[crop], size, plan, rng)
+        if plan.aimed:
+            aims = person.aims[crop]
+            middle = aimed(aims[int(rng.integers(len(aims)))], size, plan, rng)
+        else:
+            middle = unaimed(size, plan, rng)
         turned, matrix = matrix_of(plan, rng)
         if not turned:
             middle = np.rint(middle - half) + half  # whole voxels: nothing is interpolated
@@ -185,15 +191,6 @@ def _moved(
     moved = functional.grid_sample(hu, place, mode="bilinear", padding_mode="zeros", align_corners=True)
     named = functional.grid_sample(codes, place, mode="nearest", padding_mode="zeros", align_corners=True)
     return moved[:, 0] + PAD_HU, named[:, 0].round().to(torch.uint8)
-
-
-def _middle(aims: np.ndarray, size: np.ndarray, plan: FracturePlan, rng: np.random.Generator) -> np.ndarray:
-    """Return the voxel of a crop that the middle of a sample falls on."""
-    shape = np.array(plan.shape)
-    if not plan.aimed:
-        return np.asarray((size - 1) / 2 + rng.uniform(-0.5, 0.5, 3) * np.maximum(size - shape, 0) / 2)
-    missed = aims[int(rng.integers(len(aims)))] + rng.uniform(-1, 1, 3) * np.array(plan.miss)
-    return np.asarray(np.clip(missed, (shape - 1) / 2, size - 1 - (shape - 1) / 2))
 
 
 def _steps(count: int, plan: FracturePlan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -260,7 +257,7 @@ def _degraded(hu: torch.Tensor, plan: FracturePlan, on: torch.Generator) -> torc
 
 
 def _inside(shape: torch.Size, share: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
-    """Return the scanned part (N, D, 1, 1) of each sample: usually all of it."""
+    """Return the scanned part (N, D, H, W) of each sample: usually all of it."""
     count, depth = shape[0], shape[1]
     cut = np.where(rng.uniform(size=count) < share, (rng.uniform(0.05, 0.3, count) * depth).astype(int), 0)
     top = rng.uniform(size=count) < 0.5
